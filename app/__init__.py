@@ -1,0 +1,1 @@
+"""The service, without processes: everything that `workers` and the web server run."""

@@ -1,0 +1,16 @@
+"""The HTTP API: one module a resource. A view parses, calls one function and serialises."""
+
+from flask import Flask
+
+from app.api.errors import register_errors
+from app.api.events import events
+from app.api.health import health
+from app.api.logs import logs
+from app.api.webhooks import webhooks
+
+
+def register_api(app: Flask) -> None:
+    """Add the API and the form of its error answers to `app`."""
+    for resource in (webhooks, logs, events, health):
+        app.register_blueprint(resource)
+    register_errors(app)

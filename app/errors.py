@@ -1,0 +1,71 @@
+"""Every exception the service raises on purpose, typed by what the caller does with it.
+
+HooklineError
+├── BadRequest            answer 4xx: the caller sent something wrong (code, field, reason)
+│   └── NotFound, Forbidden, Unauthenticated, TooManyRequests   with statuses of their own
+├── ServiceUnavailable    answer 503 / exit: a server that we need is away; try again later
+│   ├── DatabaseUnavailable
+│   └── QueueUnavailable  never fails a publish: the sweeper enqueues later
+└── OperatorError         print one line and exit non-zero: configuration or command line
+"""
+
+from typing import Any
+
+
+class HooklineError(Exception):
+    """Base of all exceptions that the service raises on purpose."""
+
+
+class BadRequest(HooklineError):
+    """The caller's request is at fault.
+
+    `code` is a number of contract §1, `reason` a key of the message catalogue and `params` what its text names.
+    """
+
+    status = 400
+
+    def __init__(self, code: int, reason: str, **params: Any) -> None:
+        super().__init__(reason, params)
+        self.code = code
+        self.reason = reason
+        self.params = params
+
+
+class NotFound(BadRequest):
+    """Nothing there, or nothing that this caller may know of (contract §2)."""
+
+    status = 404
+
+
+class Forbidden(BadRequest):
+    """The caller is known and may not do this."""
+
+    status = 403
+
+
+class Unauthenticated(BadRequest):
+    """The caller gave no valid credentials."""
+
+    status = 401
+
+
+class TooManyRequests(BadRequest):
+    """The caller must wait; `params["retry_after"]` is in seconds."""
+
+    status = 429
+
+
+class ServiceUnavailable(HooklineError):
+    """A server that we depend on is away; nothing was accepted."""
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """The database can't be reached."""
+
+
+class QueueUnavailable(ServiceUnavailable):
+    """The queue took no message; the rows wait for the sweeper."""
+
+
+class OperatorError(HooklineError):
+    """One clear line for the operator, naming what to change."""

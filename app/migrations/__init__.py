@@ -1,0 +1,1 @@
+"""Numbered migration scripts, applied in order by `app.database.migrate`."""

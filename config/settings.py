@@ -1,0 +1,152 @@
+"""The environment, parsed once into a frozen `Settings`; a bad value names its variable."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+T = TypeVar("T")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Standard Webhooks' example schedule: the delay before each further attempt, ~75 hours in all.
+DEFAULT_RETRY_SCHEDULE = "5s,5m,30m,2h,5h,10h,14h,20h,24h"
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class SettingsError(ValueError):
+    """A setting can't be used; the text names the variable, the value and what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. Durations are milliseconds unless the name says otherwise; see config/example.env."""
+
+    data_dir: Path
+    database_url: str
+    redis_url: str | None
+    secret_key: str | None
+    admin_password: str | None
+    host: str
+    port: int
+    timezone: ZoneInfo
+    allow_networks: tuple[Network, ...]
+    log_retention_days: int
+    retry_schedule_ms: tuple[int, ...]
+    retry_jitter: float
+    request_timeout_ms: int
+    max_in_flight: int
+    max_in_flight_per_webhook: int
+    extra_event_types: frozenset[str]
+    skip_project_repo: tuple[str, ...]
+    log_level: str
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `environ` gives, defaults where it is silent or empty.
+
+    Raises SettingsError, naming the variable, for a value that can't be used.
+    """
+
+    def read(name: str, default: str, parse: Callable[[str], T]) -> T:
+        raw = environ.get(name, "").strip() or default
+        try:
+            return parse(raw)
+        except (ValueError, KeyError, OSError) as error:
+            raise SettingsError(f"{name}={raw!r} is not usable: {error}") from error
+
+    data_dir = read("HOOKLINE_DATA", "var", Path)
+    return Settings(
+        data_dir=data_dir,
+        database_url=read("DATABASE_URL", f"sqlite:///{data_dir / 'hookline.db'}", _database_url),
+        redis_url=environ.get("REDIS_URL") or None,
+        secret_key=environ.get("HOOKLINE_SECRET_KEY") or None,
+        admin_password=environ.get("HOOKLINE_ADMIN_PASSWORD") or None,
+        host=read("HOST", "127.0.0.1", str),
+        port=read("PORT", "8080", _whole(1, 65_535)),
+        timezone=read("TIMEZONE", "UTC", _timezone),
+        allow_networks=read("ALLOW_NETWORKS", "", _networks),
+        log_retention_days=read("LOG_RETENTION_DAYS", "90", _whole(1, 36_500)),
+        retry_schedule_ms=read("RETRY_SCHEDULE", DEFAULT_RETRY_SCHEDULE, _schedule),
+        retry_jitter=read("RETRY_JITTER", "0.2", _fraction),
+        request_timeout_ms=read("REQUEST_TIMEOUT", "10s", _timeout),
+        max_in_flight=read("MAX_IN_FLIGHT", "512", _whole(1, 10_000)),
+        max_in_flight_per_webhook=read("MAX_IN_FLIGHT_PER_WEBHOOK", "32", _whole(1, 10_000)),
+        extra_event_types=read("EXTRA_EVENT_TYPES", "", _event_types),
+        skip_project_repo=read("SKIP_PROJECT_REPO", "", _words),
+        log_level=read("LOG_LEVEL", "INFO", _log_level),
+    )
+
+
+def parse_duration_ms(text: str) -> int:
+    """Return a duration such as `500ms`, `5s`, `5m`, `2h` or `1d` in milliseconds. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is not a duration such as 5s, 5m or 2h")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", raw) or not low <= int(raw) <= high:
+            raise ValueError(f"give a whole number from {low} to {high}")
+        return int(raw)
+
+    return parse
+
+
+def _fraction(raw: str) -> float:
+    if not re.fullmatch(r"0|0?\.\d{1,6}|1|1\.0+", raw):
+        raise ValueError("give a number from 0 to 1")
+    return float(raw)
+
+
+def _database_url(raw: str) -> str:
+    if not raw.startswith("sqlite:///"):
+        raise ValueError("give a URL such as sqlite:///var/hookline.db")
+    return raw
+
+
+def _timezone(raw: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(raw)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError("give a zone name such as UTC or Asia/Shanghai") from error
+
+
+def _words(raw: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", raw) if word)
+
+
+def _networks(raw: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(word) for word in _words(raw))
+
+
+def _schedule(raw: str) -> tuple[int, ...]:
+    delays = tuple(parse_duration_ms(word) for word in _words(raw))
+    if not 1 <= len(delays) <= 50:
+        raise ValueError("give 1 to 50 delays such as 5s,5m,2h")
+    return delays
+
+
+def _timeout(raw: str) -> int:
+    timeout = parse_duration_ms(raw)
+    if not 1_000 <= timeout <= 30_000:
+        raise ValueError("give 1s to 30s")
+    return timeout
+
+
+def _event_types(raw: str) -> frozenset[str]:
+    names = frozenset(_words(raw))
+    for name in names:
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
+            raise ValueError(f"{name!r} is not a type name such as IMAGE_SIGNED")
+    return names
+
+
+def _log_level(raw: str) -> str:
+    if raw.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("give DEBUG, INFO, WARNING or ERROR")
+    return raw.upper()

@@ -1,0 +1,1 @@
+"""The processes: batch consumer, scheduler and the embedded server."""
