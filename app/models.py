@@ -1,0 +1,152 @@
+"""The tables. All times are integer milliseconds UTC; ids are UUIDv7 as 32 hexadecimal digits."""
+
+from peewee import BigIntegerField, BooleanField, CharField, DatabaseProxy, IntegerField, Model, TextField
+
+database = DatabaseProxy()
+
+PENDING = "PENDING"
+DEAD = "DEAD"
+
+SUCCESS = "SUCCESS"
+FAIL = "FAIL"
+ERROR = "ERROR"
+
+
+class Table(Model):  # type: ignore[misc]  # peewee carries no type information
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class Webhook(Table):
+    """A registered URL. A deleted one stays as a tombstone, so that other processes see the deletion and its
+    logs can be read until they are pruned."""
+
+    id = CharField(max_length=32, primary_key=True)
+    url = TextField()
+    token = TextField(null=True)  # encrypted
+    headers = TextField(null=True)  # JSON object, encrypted: people put credentials there
+    triggers = TextField()  # JSON list
+    association_type = CharField(max_length=16)
+    association_id = CharField(max_length=257, default="")  # "" for SYSTEM
+    resource_key_pattern = CharField(max_length=512, null=True)
+    secret = TextField()  # encrypted
+    enabled = BooleanField(default=True)
+    disabled_reason = TextField(null=True)
+    created_by = CharField(max_length=128)
+    created_at = BigIntegerField()
+    last_modified_by = CharField(max_length=128)
+    last_modified_at = BigIntegerField()
+    deleted_at = BigIntegerField(null=True)
+    version = BigIntegerField(index=True)  # value of the change counter when this row last changed
+
+    class Meta:
+        indexes = ((("association_type", "association_id", "id"), False),)
+
+
+class Event(Table):
+    """An accepted event. `payload` is the body that receivers get, or the raw event where `error` says why that
+    could not be built."""
+
+    id = CharField(max_length=128, primary_key=True)
+    type = CharField(max_length=64)
+    project_id = CharField(max_length=128, null=True)
+    repo_name = CharField(max_length=128, null=True)
+    resource_key = TextField(null=True)
+    user_id = CharField(max_length=128, null=True)
+    source = TextField(null=True)
+    payload = TextField()
+    error = TextField(null=True)
+    accepted_at = BigIntegerField(index=True)
+
+
+class Delivery(Table):
+    """The outbox: an event still owed to a webhook (PENDING), or given up (DEAD). Success removes the row.
+
+    `next_attempt_at` is when it is due, NULL while it is not to be sent. `queued_at` is when its message was last
+    enqueued, NULL when it is not in the queue.
+    """
+
+    id = CharField(max_length=32, primary_key=True)
+    webhook_id = CharField(max_length=32, index=True)
+    event_id = CharField(max_length=128)
+    state = CharField(max_length=8)
+    attempt = IntegerField(default=0)  # attempts made so far
+    next_attempt_at = BigIntegerField(null=True)
+    queued_at = BigIntegerField(null=True)
+    created_at = BigIntegerField()
+
+    class Meta:
+        without_rowid = True
+        indexes = ((("queued_at", "next_attempt_at"), False),)
+
+
+class WebhookLog(Table):
+    """History: one row an attempt. The id carries the time of the request, so (webhook_id, id) is the order of
+    listing and of date ranges. `attempt` is 0 for a test or a retry by hand."""
+
+    id = CharField(max_length=32, primary_key=True)
+    webhook_id = CharField(max_length=32)
+    event_id = CharField(max_length=128, index=True)
+    delivery_id = CharField(max_length=32)
+    attempt = IntegerField()
+    url = TextField()
+    triggered_event = CharField(max_length=64)
+    request_headers = TextField()  # JSON object, secrets masked
+    status = CharField(max_length=8)
+    response_status = IntegerField(null=True)
+    response_headers = TextField(null=True)  # JSON object
+    response_body = TextField(null=True)
+    duration_ms = IntegerField()
+    requested_at = BigIntegerField()
+    error = TextField(null=True)
+    next_attempt_at = BigIntegerField(null=True)
+
+    class Meta:
+        without_rowid = True
+        indexes = ((("webhook_id", "id"), False),)
+
+
+class User(Table):
+    """Someone who may call the API. The name is the id."""
+
+    id = CharField(max_length=128, primary_key=True)
+    password_hash = CharField(max_length=255)  # argon2id
+    admin = BooleanField(default=False)
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "user_account"  # "user" is a reserved word in PostgreSQL
+
+
+class Grant(Table):
+    """MANAGE for a user on a project (`repo_name` is "") or on one repository of it."""
+
+    user_id = CharField(max_length=128)
+    project_id = CharField(max_length=128)
+    repo_name = CharField(max_length=128, default="")
+    created_at = BigIntegerField()
+
+    class Meta:
+        table_name = "user_grant"
+        indexes = ((("user_id", "project_id", "repo_name"), True),)
+
+
+class AccessKey(Table):
+    """A platform's key pair (contract §2). The secret has 256 random bits, so a plain SHA-256 of it is kept."""
+
+    access_key = CharField(max_length=32, primary_key=True)
+    secret_hash = CharField(max_length=64)
+    app = CharField(max_length=128)
+    scopes = TextField()  # JSON list
+    created_at = BigIntegerField()
+
+
+class Counter(Table):
+    """A named number raised inside the transaction that it describes; `webhooks` is the version of the webhooks."""
+
+    name = CharField(max_length=32, primary_key=True)
+    value = BigIntegerField(default=0)
+
+
+TABLES = (Webhook, Event, Delivery, WebhookLog, User, Grant, AccessKey, Counter)
