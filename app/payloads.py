@@ -1,0 +1,245 @@
+"""The bodies that receivers get, by event type (contract §6). Pure."""
+
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from app.errors import HooklineError
+from app.event_types import WEBHOOK_TEST, Event
+
+Json = dict[str, Any]
+Builder = Callable[[Event, Mapping[str, Any]], Json]
+
+
+class PayloadError(HooklineError):
+    """The payload of an event can't be built; the text names the key that is missing or wrong."""
+
+
+def build_payload(event: Event, known_user: Mapping[str, Any] | None) -> bytes:
+    """Return the body for `event`, as JSON in UTF-8.
+
+    `known_user` is the user object of `event.user_id`, None where the service knows no such user; one in the event's
+    data comes before it. Types that contract §6 does not list get `projectId, repoName, resourceKey, data`. Raises
+    PayloadError, and nothing else.
+    """
+    data = event.data or {}
+    payload = {"eventType": event.type, "user": _user(event, data, known_user)}
+    payload.update(_BUILDERS.get(event.type, _as_published)(event, data))
+    return _encode(payload)
+
+
+def build_test_payload(webhook: Mapping[str, Any], user: Mapping[str, Any]) -> bytes:
+    """Return the body of WEBHOOK_TEST: `webhook` as API callers see it, and `user`, completed from its `userId`.
+
+    Raises PayloadError where one of them is no JSON.
+    """
+    made = _user_of(str(user.get("userId") or ""))
+    return _encode({"eventType": WEBHOOK_TEST, "user": {**made, **user}, "webHook": webhook})
+
+
+def raw_event(event: Event) -> bytes:
+    """Return `event` itself as JSON, for the record where its payload can't be built; `event_from` takes it back.
+
+    A lone surrogate is kept as its escape. Data that no JSON can hold are left out. Never raises.
+    """
+    try:
+        return msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(event)).encode()
+    except (RecursionError, TypeError, ValueError, OverflowError):
+        return raw_event(msgspec.structs.replace(event, data=None))
+
+
+def _encode(payload: Json) -> bytes:
+    try:
+        return msgspec.json.encode(payload)
+    except UnicodeEncodeError as error:
+        raise PayloadError("the event holds a lone surrogate, which is no Unicode text") from error
+    except RecursionError as error:
+        raise PayloadError("data is nested too deeply") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise PayloadError(f"data is not JSON: {error}") from error
+
+
+def _user(event: Event, data: Mapping[str, Any], known_user: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    given = data.get("user")
+    if isinstance(given, dict):
+        return given
+    return _user_of(event.user_id or "") if known_user is None else known_user
+
+
+def _user_of(user_id: str) -> Json:
+    return {
+        "userId": user_id,
+        "name": user_id,
+        "email": None,
+        "phone": None,
+        "createdDate": None,
+        "locked": False,
+        "admin": False,
+    }
+
+
+def _project_event(event: Event, data: Mapping[str, Any]) -> Json:
+    given = _object(data, "project")
+    return {"project": {"name": _project(event)} if given is None else given}
+
+
+def _repository_event(event: Event, data: Mapping[str, Any]) -> Json:
+    given = _object(data, "repository")
+    return {"repository": {"projectId": _project(event), "name": _repo(event)} if given is None else given}
+
+
+def _repository_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+    return {"projectId": _project(event), "repoName": _repo(event)}
+
+
+def _node_event(event: Event, data: Mapping[str, Any]) -> Json:
+    return {"node": _node_at_resource_key(event, data)}
+
+
+def _node_renamed(event: Event, data: Mapping[str, Any]) -> Json:
+    location = _location(_project(event), _repo(event), _text(data, "newFullPath"))
+    return {"node": _node_moved_to(location, event, data), "oldFullPath": _resource_key(event)}
+
+
+def _node_transferred(event: Event, data: Mapping[str, Any]) -> Json:
+    location = _location(_text(data, "dstProjectId"), _text(data, "dstRepoName"), _text(data, "dstFullPath"))
+    return {
+        "node": _node_moved_to(location, event, data),
+        "srcProjectId": _project(event),
+        "srcRepoName": _repo(event),
+        "srcFullPath": _resource_key(event),
+    }
+
+
+def _node_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+    return {"projectId": _project(event), "repoName": _repo(event), "fullPath": _resource_key(event)}
+
+
+def _metadata_saved(event: Event, data: Mapping[str, Any]) -> Json:
+    metadata = _required(data, "metadata")
+    if not isinstance(metadata, dict | list):
+        raise PayloadError("data.metadata is not an object or a list")
+    return {"node": _node_at_resource_key(event, data), "metedata": metadata}
+
+
+def _metadata_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+    keys = _required(data, "keys")
+    if not isinstance(keys, list):
+        raise PayloadError("data.keys is not a list")
+    return {"node": _node_at_resource_key(event, data), "deletedMetedataKeys": keys}
+
+
+def _version_event(event: Event, data: Mapping[str, Any]) -> Json:
+    version = data.get("version")
+    return {
+        "packageKey": _text(data, "packageKey"),
+        "packageVersion": version if isinstance(version, dict) else {"name": _text(data, "packageVersion")},
+    }
+
+
+def _version_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+    return {
+        "projectId": _project(event),
+        "repoName": _repo(event),
+        "packageKey": _text(data, "packageKey"),
+        "version": _text(data, "packageVersion"),
+    }
+
+
+def _scan_event(event: Event, data: Mapping[str, Any]) -> Json:
+    _required(data, "task")
+    return {"task": _object(data, "task")}
+
+
+def _as_published(event: Event, data: Mapping[str, Any]) -> Json:
+    where = {"projectId": event.project_id, "repoName": event.repo_name, "resourceKey": event.resource_key}
+    return {**where, "data": event.data}
+
+
+_BUILDERS: Final[Mapping[str, Builder]] = MappingProxyType(
+    {
+        "PROJECT_CREATED": _project_event,
+        "REPO_CREATED": _repository_event,
+        "REPO_UPDATED": _repository_event,
+        "REPO_DELETED": _repository_deleted,
+        "NODE_CREATED": _node_event,
+        "NODE_DOWNLOADED": _node_event,
+        "NODE_RENAMED": _node_renamed,
+        "NODE_MOVED": _node_transferred,
+        "NODE_COPIED": _node_transferred,
+        "NODE_DELETED": _node_deleted,
+        "METADATA_SAVED": _metadata_saved,
+        "METADATA_DELETED": _metadata_deleted,
+        "VERSION_CREATED": _version_event,
+        "VERSION_UPDATED": _version_event,
+        "VERSION_DELETED": _version_deleted,
+        "SCAN_TRIGGERED": _scan_event,
+        "SCAN_FINISHED": _scan_event,
+    }
+)
+
+
+def _node_at_resource_key(event: Event, data: Mapping[str, Any]) -> Json:
+    """Return the node of `data`; what that leaves out comes from the event's own path and user."""
+    location = _location(_project(event), _repo(event), _resource_key(event))
+    return {**location, **_defaults(event), **(_object(data, "node") or {})}
+
+
+def _node_moved_to(location: Json, event: Event, data: Mapping[str, Any]) -> Json:
+    """Return the node of `data` at its new location, whatever location the producer may have read before."""
+    return {**location, **_defaults(event), **(_object(data, "node") or {}), **location}
+
+
+def _location(project_id: str, repo_name: str, full_path: str) -> Json:
+    bare = full_path.rstrip("/")  # a folder may be written with a slash at its end
+    parent, _, name = bare.rpartition("/")
+    return {"projectId": project_id, "repoName": repo_name, "fullPath": full_path, "path": f"{parent}/", "name": name}
+
+
+def _defaults(event: Event) -> Json:
+    user_id = event.user_id or ""
+    return {"folder": False, "createdBy": user_id, "lastModifiedBy": user_id}
+
+
+def _project(event: Event) -> str:
+    return _field(event.project_id, "projectId")
+
+
+def _repo(event: Event) -> str:
+    return _field(event.repo_name, "repoName")
+
+
+def _resource_key(event: Event) -> str:
+    return _field(event.resource_key, "resourceKey")
+
+
+def _field(value: str | None, name: str) -> str:
+    if not value:
+        raise PayloadError(f"{name} is {'missing' if value is None else 'empty'}")
+    return value
+
+
+def _required(data: Mapping[str, Any], key: str) -> Any:
+    value = data.get(key)
+    if value is None:
+        raise PayloadError(f"data.{key} is missing")
+    return value
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = _required(data, key)
+    if not isinstance(value, str):
+        raise PayloadError(f"data.{key} is not a string")
+    return _field(value, f"data.{key}")
+
+
+def _object(data: Mapping[str, Any], key: str) -> Json | None:
+    value = data.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise PayloadError(f"data.{key} is not an object")
+    return value
