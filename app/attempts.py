@@ -1,0 +1,139 @@
+"""One attempt: the request that a delivery makes, and the row that its outcome leaves. Pure."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.exchange import Outcome, Request
+from app.ids import id_at
+from app.masking import mask_headers
+from app.matching import Webhook
+from app.models import DEAD, ERROR, FAIL, PENDING, SUCCESS
+from app.registry import Credentials
+from app.retry import next_attempt_at, retry_after_ms
+from app.signing import sign
+
+GONE = 410
+
+
+class Due(NamedTuple):
+    """A delivery that is due, with what it sends. `attempt` counts the attempts made so far."""
+
+    id: str
+    webhook_id: str
+    event_id: str
+    attempt: int
+    type: str
+    payload: str
+    error: str | None  # why the payload could not be built
+
+
+class Policy(NamedTuple):
+    """How attempts are made: settings, and the jitter of this attempt as a fraction from -1 to 1."""
+
+    schedule_ms: Sequence[int]
+    timeout_ms: int
+    jitter: float = 0.0
+
+
+class Attempt(NamedTuple):
+    """An attempt that was made, ready to be recorded."""
+
+    due: Due
+    log_row: tuple[Any, ...]  # in the order of WebhookLog's fields
+    status: str
+    next_attempt_at: int | None  # None where the delivery has succeeded or is given up
+    webhook_gone: bool
+
+    @property
+    def state(self) -> str:
+        """The state of the delivery after a failed attempt."""
+        return DEAD if self.next_attempt_at is None else PENDING
+
+
+def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, timeout_ms: int) -> Request:
+    """Return the signed request of contract §6, stamped with `now`."""
+    body = due.payload.encode()
+    seconds = now // 1000
+    headers = {"Content-Type": "application/json", "X-BKREPO-EVENT": due.type}
+    if credentials.headers:
+        own = {name.lower() for name in credentials.headers}
+        headers = {name: value for name, value in headers.items() if name.lower() not in own} | credentials.headers
+    if credentials.token:
+        headers = {name: value for name, value in headers.items() if name.lower() != "x-token"}
+        headers["X-TOKEN"] = credentials.token
+    headers["webhook-id"] = due.id
+    headers["webhook-timestamp"] = str(seconds)
+    headers["webhook-signature"] = sign(credentials.key, due.id, seconds, body)
+    return Request(webhook.url, headers, body, timeout_ms)
+
+
+def judge(due: Due, request: Request, outcome: Outcome, policy: Policy) -> Attempt:
+    """Return the attempt that ended with `outcome`: SUCCESS is a 2xx answer, complete and in time."""
+    status = status_of(outcome)
+    following = None if status == SUCCESS else _following(due, outcome, policy)
+    row = log_row(due, request, outcome, status=status, attempt=due.attempt + 1, following=following)
+    gone = outcome.status == GONE and outcome.error is None
+    return Attempt(due, row, status, following, webhook_gone=gone)
+
+
+def unbuildable(due: Due, url: str, now: int, attempt: int) -> Attempt:
+    """Return the attempt of a delivery whose payload could not be built: an ERROR, which time won't mend."""
+    outcome = Outcome(None, {}, b"", f"the payload could not be built: {due.error}", now, 0)
+    row = log_row(due, Request(url, {}, b"", 0), outcome, status=ERROR, attempt=attempt, following=None)
+    return Attempt(due, row, ERROR, None, webhook_gone=False)
+
+
+def status_of(outcome: Outcome) -> str:
+    """Return SUCCESS or FAIL."""
+    answered_well = outcome.error is None and outcome.status is not None and 200 <= outcome.status < 300
+    return SUCCESS if answered_well else FAIL
+
+
+def log_row(
+    due: Due, request: Request, outcome: Outcome, *, status: str, attempt: int, following: int | None
+) -> tuple[Any, ...]:
+    """Return the row of WebhookLog, in the order of its fields. `attempt` is 0 for one made by hand."""
+    error = outcome.error
+    if error is None and status == FAIL:
+        error = f"the receiver answered {outcome.status}"
+    return (
+        id_at(outcome.started_at),
+        due.webhook_id,
+        due.event_id,
+        due.id,
+        attempt,
+        request.url,
+        due.type,
+        _json(mask_headers(request.headers)),
+        status,
+        outcome.status,
+        _json(outcome.headers),
+        _text(outcome.body),
+        outcome.duration_ms,
+        outcome.started_at,
+        error,
+        following,
+    )
+
+
+def _following(due: Due, outcome: Outcome, policy: Policy) -> int | None:
+    ended_at = outcome.started_at + outcome.duration_ms
+    asked = next((value for name, value in outcome.headers.items() if name.lower() == "retry-after"), None)
+    return next_attempt_at(
+        policy.schedule_ms,
+        due.attempt + 1,
+        ended_at,
+        jitter=policy.jitter,
+        retry_after_ms=retry_after_ms(outcome.status, asked, ended_at),
+    )
+
+
+def _json(headers: dict[str, str]) -> str:
+    return msgspec.json.encode(headers).decode()
+
+
+def _text(body: bytes) -> str:
+    # PostgreSQL's text takes no NUL; the replacement character stands for what is not text.
+    return body.decode("utf-8", "replace").replace("\0", "\ufffd")
