@@ -1,0 +1,110 @@
+"""Pruning: old logs, events that nothing refers to, and what is left of deleted webhooks, in bounded batches."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from peewee import Model, fn
+
+from app.database import unavailable, write_transaction
+from app.ids import first_id_at
+from app.models import Delivery, Event, Webhook, WebhookLog
+
+DAY_MS = 86_400_000
+BATCH = 1_000
+# Between two batches others get the database: pruning yields, deliveries don't.
+PAUSE_S = 0.02
+
+
+class Pruned(NamedTuple):
+    """How many rows went."""
+
+    logs: int
+    events: int
+    webhooks: int
+
+
+def prune(retention_days: int, now: int, pause: Callable[[float], None] = time.sleep) -> Pruned:
+    """Remove logs older than `retention_days`, then events as old that no log and no delivery refers to.
+
+    Each batch is a transaction of its own, so it may be stopped and repeated at any time. Raises DatabaseUnavailable.
+    """
+    before = now - retention_days * DAY_MS
+    return Pruned(
+        logs=_in_batches(lambda: _prune_logs(before), pause),
+        events=_prune_events(before, pause),
+        webhooks=_prune_tombstones(before),
+    )
+
+
+def _in_batches(run: Callable[[], int], pause: Callable[[float], None]) -> int:
+    total = 0
+    while removed := run():
+        total += removed
+        pause(PAUSE_S)
+    return total
+
+
+def _prune_logs(before: int) -> int:
+    old = WebhookLog.select(WebhookLog.id).where(WebhookLog.id < first_id_at(before)).order_by(WebhookLog.id)
+    with unavailable():
+        ids = _ids(old.limit(BATCH).tuples())
+    return _delete(WebhookLog, ids)
+
+
+def _prune_events(before: int, pause: Callable[[float], None]) -> int:
+    """Walk over old events by time, so that those still referred to are passed over once, not again and again."""
+    total, position = 0, (0, "")
+    owed = _owed(before)
+    while True:
+        page = _page(position, before)
+        if not page:
+            return total
+        position = page[-1]
+        total += _delete(Event, _unlogged({event_id for _, event_id in page} - owed))
+        pause(PAUSE_S)
+
+
+def _page(position: tuple[int, str], before: int) -> list[tuple[int, str]]:
+    accepted_at, event_id = position
+    beyond = (Event.accepted_at > accepted_at) | ((Event.accepted_at == accepted_at) & (Event.id > event_id))
+    query = (
+        Event.select(Event.accepted_at, Event.id)
+        .where(Event.accepted_at >= accepted_at, beyond, Event.accepted_at < before)
+        .order_by(Event.accepted_at, Event.id)
+        .limit(BATCH)
+    )
+    with unavailable():
+        return [(at, found) for at, found in query.tuples()]
+
+
+def _owed(before: int) -> set[str]:
+    """Return the old events still owed to a webhook. Read once: a delivery is made together with its event."""
+    query = Delivery.select(Delivery.event_id).where(Delivery.created_at < before)
+    with unavailable():
+        return set(_ids(query.tuples()))
+
+
+def _unlogged(event_ids: set[str]) -> list[str]:
+    query = WebhookLog.select(WebhookLog.event_id).where(WebhookLog.event_id.in_(list(event_ids)))
+    with unavailable():
+        return list(event_ids.difference(_ids(query.tuples())))
+
+
+def _prune_tombstones(before: int) -> int:
+    """Remove deleted webhooks whose logs are all gone; every process has long seen the deletion."""
+    logged = WebhookLog.select(WebhookLog.id).where(WebhookLog.webhook_id == Webhook.id)
+    gone = (Webhook.deleted_at < before) & ~fn.EXISTS(logged)
+    with write_transaction():
+        return int(Webhook.delete().where(gone).execute())
+
+
+def _delete(model: type[Model], ids: list[str]) -> int:
+    if not ids:
+        return 0
+    with write_transaction():
+        return int(model.delete().where(model.id.in_(ids)).execute())
+
+
+def _ids(rows: Iterable[tuple[str]]) -> list[str]:
+    return [row[0] for row in rows]

@@ -1,0 +1,45 @@
+"""Everything a process of ours works with, opened once and handed on."""
+
+from dataclasses import dataclass
+
+from app.address_guard import AddressGuard
+from app.database import connect
+from app.events import Publisher
+from app.queue import Broker, open_broker
+from app.registry import Registry
+from app.transport import Transport
+from app.vault import Vault, open_vault
+from config.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that views, workers and commands share."""
+
+    settings: Settings
+    vault: Vault
+    registry: Registry
+    broker: Broker
+    publisher: Publisher
+    transport: Transport
+
+    def close(self) -> None:
+        """Stop what runs in threads of its own."""
+        self.transport.stop()
+        self.broker.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """Open the database, the keys and the queue that `settings` name. Raises OperatorError where one can't be."""
+    vault = open_vault(settings.secret_key, settings.data_dir)
+    connect(settings.database_url)
+    registry = Registry(vault)
+    broker = open_broker()
+    return Services(
+        settings=settings,
+        vault=vault,
+        registry=registry,
+        broker=broker,
+        publisher=Publisher(registry, broker, settings),
+        transport=Transport(AddressGuard(settings.allow_networks), capacity=settings.max_in_flight),
+    )

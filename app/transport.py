@@ -1,0 +1,175 @@
+"""HTTP out: one libcurl multi loop, in a thread of its own, for all requests of the process.
+
+libcurl tells through callbacks which sockets to watch and how long to wait (curl_multi_socket_action), so the loop
+sleeps in epoll until something happens: an answer, a time-out of libcurl's, or a new request (through an eventfd).
+"""
+
+import logging
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+import pycurl
+
+from app.address_guard import AddressGuard
+from app.exchange import Exchange, Outcome, Request
+
+log = logging.getLogger(__name__)
+
+Done = Callable[[Outcome], None]
+
+_WATCH = {
+    pycurl.POLL_IN: select.EPOLLIN,
+    pycurl.POLL_OUT: select.EPOLLOUT,
+    pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT,
+}
+_ERRORS = select.EPOLLERR | select.EPOLLHUP
+
+
+class Transport:
+    """Sends requests concurrently and calls back with what became of each. Threads may share one.
+
+    The thread starts with the first request. Bounding how many are under way is the caller's part; `capacity` only
+    sizes the caches of connections and handles.
+    """
+
+    def __init__(self, guard: AddressGuard, capacity: int) -> None:
+        self._guard = guard
+        self._capacity = capacity
+        self._arrivals: deque[tuple[Request, Done]] = deque()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def submit(self, requests: Sequence[tuple[Request, Done]]) -> None:
+        """Start `requests`; each `done` is called in the transport's thread and must not block."""
+        self._arrivals.extend(requests)
+        self._ensure_started()
+        os.eventfd_write(self._wake, 1)
+
+    def send(self, request: Request) -> Outcome:
+        """Send one request and wait for its outcome. Not for the transport's own thread."""
+        outcome: Future[Outcome] = Future()
+        self.submit([(request, outcome.set_result)])
+        return outcome.result()
+
+    def stop(self) -> None:
+        """Stop the thread. Requests under way are abandoned: their callbacks are not called."""
+        self._stopping = True
+        if self._thread is not None:
+            os.eventfd_write(self._wake, 1)
+            self._thread.join()
+        os.close(self._wake)
+
+    def _ensure_started(self) -> None:
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        loop = _Loop(self._guard, self._capacity, self._wake)
+        try:
+            while not self._stopping:
+                while self._arrivals:
+                    loop.start(*self._arrivals.popleft())
+                loop.turn()
+        finally:
+            loop.close()
+
+
+class _Loop:
+    """The state of the transport's thread."""
+
+    def __init__(self, guard: AddressGuard, capacity: int, wake: int) -> None:
+        self._guard = guard
+        self._capacity = capacity
+        self._wake = wake
+        self._due_at: float | None = None  # when libcurl wants to be called whatever happens, monotonic seconds
+        self._under_way: dict[pycurl.Curl, tuple[Exchange, Done]] = {}
+        self._spare: list[Exchange] = []
+        self._epoll = select.epoll()
+        self._epoll.register(wake, select.EPOLLIN)
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_MAXCONNECTS, capacity)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+
+    def start(self, request: Request, done: Done) -> None:
+        """Hand one request to libcurl, which asks through its timer to be driven."""
+        exchange = self._spare.pop() if self._spare else Exchange(self._guard)
+        try:
+            exchange.begin(request)
+        except (pycurl.error, UnicodeEncodeError, ValueError) as error:
+            done(exchange.unsendable(error))
+            return
+        self._under_way[exchange.curl] = (exchange, done)
+        self._multi.add_handle(exchange.curl)
+
+    def turn(self) -> None:
+        """Wait until something happens, let libcurl act on it, and report the exchanges that ended."""
+        for fd, mask in self._epoll.poll(self._patience()):
+            if fd == self._wake:
+                os.eventfd_read(self._wake)
+            else:
+                self._act(fd, mask)
+        if self._patience() == 0:
+            self._due_at = None
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._report()
+
+    def close(self) -> None:
+        """Abandon what is under way."""
+        for handle in self._under_way:
+            self._multi.remove_handle(handle)
+        self._multi.close()
+        self._epoll.close()
+
+    def _patience(self) -> float | None:
+        """Return how many seconds may pass before libcurl must be called, None for any number."""
+        return None if self._due_at is None else max(self._due_at - time.monotonic(), 0)
+
+    def _act(self, fd: int, mask: int) -> None:
+        action = pycurl.CSELECT_IN if mask & select.EPOLLIN else 0
+        action |= pycurl.CSELECT_OUT if mask & select.EPOLLOUT else 0
+        action |= pycurl.CSELECT_ERR if mask & _ERRORS else 0
+        self._multi.socket_action(fd, action)
+
+    def _report(self) -> None:
+        more = 1
+        while more:
+            more, ended, failed = self._multi.info_read()
+            for handle in ended:
+                self._finish(handle, 0, "")
+            for handle, code, text in failed:
+                self._finish(handle, code, text)
+
+    def _finish(self, handle: pycurl.Curl, code: int, text: str) -> None:
+        self._multi.remove_handle(handle)
+        exchange, done = self._under_way.pop(handle)
+        outcome = exchange.end(code, text)
+        if len(self._spare) < self._capacity:
+            self._spare.append(exchange)
+        try:
+            done(outcome)
+        except Exception:
+            log.exception("the callback of a request failed")
+
+    def _watch(self, what: int, fd: int, _multi: object, known: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            if known:
+                self._epoll.unregister(fd)
+        elif known:
+            self._epoll.modify(fd, _WATCH[what])
+        else:
+            self._epoll.register(fd, _WATCH[what])
+            self._multi.assign(fd, True)
+
+    def _set_timer(self, timeout_ms: int) -> None:
+        self._due_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000

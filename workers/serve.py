@@ -1,0 +1,141 @@
+"""`hookline serve`: web, worker and scheduler in one process, the embedded default."""
+
+import contextlib
+import fcntl
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import dramatiq
+from granian.constants import Interfaces
+from granian.server import MTServer
+
+from app.accounts import ensure_first_admin
+from app.clock import now_ms
+from app.database import migrate
+from app.errors import OperatorError
+from app.queue import DELIVERIES
+from app.services import Services, open_services
+from app.web import create_app
+from config.logs import configure_logging
+from config.settings import Settings
+from workers.consumer import BatchConsumerMiddleware
+from workers.deliveries import DeliveryPipeline, declare_actors
+from workers.scheduler import start_scheduler
+
+log = logging.getLogger(__name__)
+
+BLOCKING_THREADS = 16
+
+
+class InProcessServer(MTServer):
+    """Granian's server with its workers in threads, on an interpreter with a GIL.
+
+    Granian keeps that mode for free-threaded builds, where it spreads load over cores. Here it serves another end:
+    the server, the pipeline and the database in one process, as the embedded default promises.
+    """
+
+    def _check_gil(self) -> None:
+        """The GIL is welcome."""
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; 127.0.0.1 unless HOST says otherwise.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; 8080 unless PORT says otherwise.")
+@click.pass_obj
+def serve(settings: Settings, host: str | None, port: int | None) -> None:
+    """Run the whole service in this process, until Ctrl-C or SIGTERM."""
+    settings = replace(settings, host=host or settings.host, port=port or settings.port)
+    configure_logging(settings.log_level)
+    with only_process(settings.data_dir):
+        refuse_taken_port(settings.host, settings.port)
+        services = open_services(settings)
+        migrate()
+        announce_first_admin(settings)
+        run(services)
+
+
+def run(services: Services) -> None:
+    """Run worker, scheduler and web until a signal asks to stop; then drain and close."""
+    with worker(services), scheduler(services):
+        app = create_app(services)
+        server = InProcessServer(
+            "app.web",
+            address=services.settings.host,
+            port=services.settings.port,
+            interface=Interfaces.WSGI,
+            blocking_threads=BLOCKING_THREADS,
+            backlog=1024,
+            websockets=False,
+            log_enabled=False,
+        )
+        print(f"Hookline is listening on http://{services.settings.host}:{services.settings.port}", flush=True)
+        server.serve(target_loader=lambda: app, wrap_loader=False)
+    services.close()
+
+
+@contextlib.contextmanager
+def worker(services: Services) -> Iterator[None]:
+    """Run a Dramatiq worker with the batch consumer."""
+    broker: Any = services.broker
+    declare_actors(services)
+    broker.add_middleware(
+        BatchConsumerMiddleware(broker, DELIVERIES, lambda consumer: DeliveryPipeline(services, consumer))
+    )
+    running = dramatiq.Worker(broker, worker_threads=1)
+    running.start()
+    try:
+        yield
+    finally:
+        running.stop()
+
+
+@contextlib.contextmanager
+def scheduler(services: Services) -> Iterator[None]:
+    """Run the scheduler."""
+    running = start_scheduler(services)
+    try:
+        yield
+    finally:
+        running.shutdown()
+
+
+@contextlib.contextmanager
+def only_process(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory: the in-memory queue takes for lost what another process has in its memory.
+
+    Raises OperatorError where another process holds it, or it can't be written.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "serve.lock").open("w")
+    except OSError as error:
+        raise OperatorError(f"HOOKLINE_DATA: {data_dir} can't be used: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OperatorError(f"HOOKLINE_DATA: {data_dir} is in use by another hookline serve") from error
+        yield
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raise OperatorError where nothing can listen at `host` and `port`; the server itself would end in a panic."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise OperatorError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def announce_first_admin(settings: Settings) -> None:
+    """Make the first administrator where there is no user, and print a password made for it, once."""
+    password = ensure_first_admin(settings.admin_password, now_ms())
+    if password is not None:
+        print(f"First administrator: admin, password {password} (shown once)", flush=True)
