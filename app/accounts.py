@@ -1,0 +1,109 @@
+"""Users, their grants, and the access keys of platforms (contract §2)."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
+
+from app.database import unavailable, write_transaction
+from app.errors import OperatorError
+from app.models import AccessKey, Grant, User
+
+FIRST_ADMIN = "admin"
+PUBLISH_SCOPE = "event:publish"
+SCOPES = frozenset({PUBLISH_SCOPE})
+
+_MAX_NAME = 128
+_MAX_PASSWORD = 1_024
+
+# OWASP's second choice of parameters for argon2id: 19 MiB, two passes, one lane.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+# A hash with those parameters of random bytes that nobody kept: what the password of an unknown user is held against.
+NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$tmQzhqL3E15bwkqJ0HAhDA$cFDiK9TmaPePSqzzXsBCpk7Jtz3ohWc/IQGTzSqxwvw"
+
+
+def create_user(name: str, password: str, *, admin: bool, now: int) -> None:
+    """Make a user. Raises OperatorError where the name exists, or the name or password can't be used."""
+    _check_name("user name", name)
+    password_hash = hash_password(password)
+    with write_transaction():
+        if User.select().where(User.id == name).exists():
+            raise OperatorError(f"user {name} exists already")
+        User.insert(id=name, password_hash=password_hash, admin=admin, created_at=now).execute()
+
+
+def ensure_first_admin(password: str | None, now: int) -> str | None:
+    """Make the user `admin` where there is no user at all.
+
+    Returns the random password made for it, None where none was made. Two processes may call it at once: one of them
+    makes the user. Raises OperatorError for a password that can't be used.
+    """
+    with unavailable():
+        if User.select().exists():
+            return None
+    made = password or secrets.token_urlsafe(18)
+    password_hash = hash_password(made)
+    with write_transaction():
+        if User.select().exists():
+            return None
+        User.insert(id=FIRST_ADMIN, password_hash=password_hash, admin=True, created_at=now).execute()
+    return None if password else made
+
+
+def grant(user_id: str, project_id: str, repo_name: str, now: int) -> None:
+    """Give a user MANAGE on a project (`repo_name` is "") or on one repository of it; again is fine.
+
+    Raises OperatorError where there is no such user, or a name can't be used.
+    """
+    _check_name("project", project_id)
+    if repo_name:
+        _check_name("repository", repo_name)
+    with write_transaction():
+        if not User.select().where(User.id == user_id).exists():
+            raise OperatorError(f"there is no user {user_id}")
+        key = {"user_id": user_id, "project_id": project_id, "repo_name": repo_name}
+        if Grant.get_or_none(**key) is None:
+            Grant.insert(**key, created_at=now).execute()
+
+
+def create_access_key(app: str, scopes: Sequence[str], now: int) -> tuple[str, str]:
+    """Return a new access key and its secret, which is kept nowhere. Raises OperatorError for an unknown scope."""
+    _check_name("application", app)
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise OperatorError(f"there is no scope {scope}; known: {', '.join(sorted(SCOPES))}")
+    access_key, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
+    with write_transaction():
+        AccessKey.insert(
+            access_key=access_key,
+            secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            app=app,
+            scopes=json.dumps(sorted(set(scopes))),
+            created_at=now,
+        ).execute()
+    return access_key, secret
+
+
+def hash_password(password: str) -> str:
+    """Return the argon2id hash of `password`. Raises OperatorError where it is empty, too long or not printable."""
+    if not 1 <= len(password) <= _MAX_PASSWORD or not password.isprintable():
+        raise OperatorError(f"a password has 1 to {_MAX_PASSWORD} printable characters")
+    return _HASHER.hash(password)
+
+
+def password_fits(password: str, password_hash: str | None) -> bool:
+    """Return whether `password` belongs to the hash; without a hash it takes as long and does not."""
+    try:
+        _HASHER.verify(password_hash or NOBODYS_HASH, password)
+    except VerifyMismatchError:
+        return False
+    return password_hash is not None
+
+
+def _check_name(what: str, name: str) -> None:
+    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or ":" in name or name != name.strip():
+        raise OperatorError(f"a {what} has 1 to {_MAX_NAME} printable characters, no colon and no space around it")

@@ -1,0 +1,93 @@
+"""Reading the history of attempts: one log, the newest ones, and pages by filter (contract §3)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from peewee import JOIN
+
+from app.database import unavailable
+from app.ids import first_id_at
+from app.models import Event, WebhookLog
+
+NEWEST = 1_000
+
+_ID = re.compile("[0-9a-f]{32}")
+
+
+class LogEntry(NamedTuple):
+    """A log and the request's payload, which the event keeps; for an ERROR that is the raw event."""
+
+    log: WebhookLog
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Which logs of a webhook; None is for any. Times are milliseconds UTC, both ends belong to the range."""
+
+    webhook_id: str
+    start: int
+    end: int
+    status: str | None = None
+    triggered_event: str | None = None
+    event_id: str | None = None
+    text: str | None = None  # in the payload or the answer's body
+
+
+class Page(NamedTuple):
+    """One page of logs. `total` counts those on all pages."""
+
+    total: int
+    entries: list[LogEntry]
+
+
+def read_log(log_id: str) -> LogEntry | None:
+    """Return a log, None where there is none of that id. Raises DatabaseUnavailable."""
+    found = _entries(_joined().where(WebhookLog.id == log_id)) if _ID.fullmatch(log_id) else []
+    return found[0] if found else None
+
+
+def newest_logs(webhook_id: str) -> list[LogEntry]:
+    """Return the newest logs of a webhook, newest first, 1,000 at most. Raises DatabaseUnavailable."""
+    wanted = WebhookLog.webhook_id == webhook_id
+    return _entries(_joined().where(wanted).order_by(WebhookLog.id.desc()).limit(NEWEST))
+
+
+def page_of_logs(wanted: LogFilter, number: int, size: int) -> Page:
+    """Return page `number` (from 1) of the logs that `wanted` describes, newest first. Raises DatabaseUnavailable."""
+    query = _joined().where(*_conditions(wanted))
+    with unavailable():
+        total = query.count()
+    offset = (number - 1) * size
+    if offset >= total:
+        return Page(total, [])
+    return Page(total, _entries(query.order_by(WebhookLog.id.desc()).limit(size).offset(offset)))
+
+
+def _joined() -> Any:
+    payload = Event.payload.alias("payload")
+    return WebhookLog.select(WebhookLog, payload).join(Event, JOIN.LEFT_OUTER, on=WebhookLog.event_id == Event.id)
+
+
+def _entries(query: Any) -> list[LogEntry]:
+    with unavailable():
+        return [LogEntry(row, row.payload or "") for row in query.objects()]
+
+
+def _conditions(wanted: LogFilter) -> list[Any]:
+    # Ids carry the time of the request, so the range of ids is the range of times, and one index serves all.
+    conditions = [
+        WebhookLog.webhook_id == wanted.webhook_id,
+        WebhookLog.id >= first_id_at(wanted.start),
+        WebhookLog.id < first_id_at(wanted.end + 1),
+    ]
+    if wanted.status is not None:
+        conditions.append(WebhookLog.status == wanted.status)
+    if wanted.triggered_event is not None:
+        conditions.append(WebhookLog.triggered_event == wanted.triggered_event)
+    if wanted.event_id is not None:
+        conditions.append(WebhookLog.event_id == wanted.event_id)
+    if wanted.text is not None:
+        conditions.append(Event.payload.contains(wanted.text) | WebhookLog.response_body.contains(wanted.text))
+    return conditions

@@ -1,0 +1,132 @@
+"""The texts of error answers, in English and Chinese (contract §1)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+LANGUAGES = ("en", "zh")
+_SHOWN = 64
+
+# reason -> (English, Chinese)
+CATALOGUE: dict[str, tuple[str, str]] = {
+    # any parameter
+    "missing": ("{field} is required", "缺少参数 {field}"),
+    "empty": ("{field} must not be empty", "参数 {field} 不能为空"),
+    "invalid": ("{field} is invalid", "参数 {field} 无效"),
+    "not_string": ("{field} must be a string", "参数 {field} 必须是字符串"),
+    "not_list": ("{field} must be a list", "参数 {field} 必须是数组"),
+    "not_object": ("{field} must be an object", "参数 {field} 必须是对象"),
+    "not_boolean": ("{field} must be true or false", "参数 {field} 必须是 true 或 false"),
+    "not_in_range": (
+        "{field} must be a whole number from {low} to {high}",
+        "参数 {field} 必须是 {low} 到 {high} 之间的整数",
+    ),
+    "too_long": ("{field} is longer than {limit} characters", "参数 {field} 超过 {limit} 个字符"),
+    "too_many": ("{field} has more than {limit} entries", "参数 {field} 超过 {limit} 项"),
+    "control_characters": (
+        "{field} must not hold control characters",
+        "参数 {field} 不能包含控制字符",
+    ),
+    "not_one_of": ("{field}: {value} is not one of {known}", "参数 {field}：{value} 不是 {known} 之一"),
+    "given_twice": (
+        "{field} and {other} are given with different values",
+        "参数 {field} 与 {other} 的值不一致",
+    ),
+    # webhooks
+    "url_scheme": ("{field} must begin with http:// or https://", "参数 {field} 必须以 http:// 或 https:// 开头"),
+    "url_userinfo": (
+        "{field} must not hold a user name or password; use headers or a token",
+        "参数 {field} 不能包含用户名或密码，请使用请求头或 token",
+    ),
+    "url_host": ("{field} has no usable host name", "参数 {field} 的主机名无效"),
+    "url_port": ("{field} has no usable port", "参数 {field} 的端口无效"),
+    "url_characters": (
+        "{field} must not hold white space, control characters or backslashes",
+        "参数 {field} 不能包含空白、控制字符或反斜杠",
+    ),
+    "trigger_unknown": ("{field}: unknown event type {value}", "参数 {field}：未知的事件类型 {value}"),
+    "association_system": (
+        "{field} must be empty where the association is SYSTEM",
+        "关联类型为 SYSTEM 时参数 {field} 必须为空",
+    ),
+    "association_project": ("{field} must be a project id without a colon", "参数 {field} 必须是不含冒号的项目 id"),
+    "association_repo": ("{field} must be projectId:repoName", "参数 {field} 必须是 projectId:repoName 的形式"),
+    "pattern_refused": (
+        "{field} is not a pattern that RE2 takes: {detail}",
+        "参数 {field} 不是 RE2 可接受的正则表达式：{detail}",
+    ),
+    "header_characters": (
+        "{field} must hold only visible ASCII characters, spaces and tabs",
+        "参数 {field} 只能包含可见的 ASCII 字符、空格和制表符",
+    ),
+    "header_name": ("{field}: {value} is not a header name", "参数 {field}：{value} 不是合法的请求头名称"),
+    "header_reserved": ("{field}: {value} is reserved", "参数 {field}：请求头 {value} 为保留项"),
+    "header_repeated": (
+        "{field}: {value} is given twice, in different case",
+        "参数 {field}：请求头 {value} 重复，仅大小写不同",
+    ),
+    "masked": (
+        "{field} is masked and is not the mask of the stored value; give the value itself",
+        "参数 {field} 是掩码，且与已存储的值不符，请提供实际的值",
+    ),
+    # logs
+    "date_form": (
+        "{field} must be a date such as 2021-12-27T00:00:00.000",
+        "参数 {field} 必须是形如 2021-12-27T00:00:00.000 的日期",
+    ),
+    "dates_reversed": ("{field} is after {other}", "参数 {field} 晚于 {other}"),
+    # bodies
+    "body_empty": ("{field} is empty", "{field}：内容为空"),
+    "body_malformed": ("{field} is not valid JSON: {detail}", "{field}：不是合法的 JSON：{detail}"),
+    "body_bom": ("{field} must not begin with a byte order mark", "{field}：不能以字节顺序标记（BOM）开头"),
+    "body_deep": ("{field} nests deeper than {limit} levels", "{field}：嵌套超过 {limit} 层"),
+    "body_repeated_key": (
+        "{field} gives the key {key} twice in one object",
+        "{field}：同一对象中键 {key} 重复",
+    ),
+    "body_not_object": ("{field} must be a JSON object", "{field}：必须是 JSON 对象"),
+    "body_not_events": ("{field} must be a JSON object or an array", "{field}：必须是 JSON 对象或数组"),
+    "body_too_large": ("the body is larger than allowed", "请求体过大"),
+    "length_required": ("lines of JSON need a Content-Length", "按行的 JSON 请求需要 Content-Length"),
+    "event_too_large": ("{field} is larger than {limit} bytes", "{field} 超过 {limit} 字节"),
+    "body_type": (
+        "the Content-Type must be application/json in UTF-8",
+        "Content-Type 必须是 UTF-8 编码的 application/json",
+    ),
+    "body_encoding": ("the Content-Encoding {value} is not supported", "不支持的 Content-Encoding {value}"),
+    # who may do what
+    "credentials_missing": ("authentication is required", "需要身份认证"),
+    "credentials_malformed": ("the Authorization header can't be read", "无法解析 Authorization 请求头"),
+    "credentials_wrong": ("the credentials are wrong", "身份认证失败"),
+    "user_id_invalid": ("{field} is not a user id", "{field} 不是合法的用户 id"),
+    "too_many_failures": (
+        "too many failed logins; try again in {retry_after} seconds",
+        "登录失败次数过多，请在 {retry_after} 秒后重试",
+    ),
+    "association_forbidden": (
+        "you may not manage the webhooks of {value}",
+        "没有权限管理 {value} 的 webhook",
+    ),
+    "publish_forbidden": ("you may not publish events", "没有权限发布事件"),
+    # what is not there
+    "webhook_not_found": ("webhook not found", "webhook 不存在"),
+    "log_not_found": ("webhook log not found", "webhook 日志不存在"),
+    "resource_not_found": ("no such resource", "资源不存在"),
+    "method_not_allowed": ("method not allowed", "不支持该请求方法"),
+    "request_refused": ("the request can't be read", "无法解析该请求"),
+    # our fault
+    "unexpected": ("unexpected error; give the trace id when you report it", "系统错误，反馈时请提供 traceId"),
+    "unavailable": ("the service is unavailable; try again later", "服务暂不可用，请稍后重试"),
+}
+
+
+def text_of(reason: str, language: str, params: Mapping[str, Any]) -> str:
+    """Return the text of `reason` in `language`, one of LANGUAGES. Raises KeyError for an unknown reason."""
+    return CATALOGUE[reason][LANGUAGES.index(language)].format_map(params)
+
+
+def shown(value: object) -> str:
+    """Return a caller's value as it may stand in a message: as JSON, and not at any length."""
+    text = msgspec.json.encode(value[: _SHOWN + 1] if isinstance(value, str) else value).decode()
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -1,0 +1,24 @@
+"""The Flask application: the API over the services."""
+
+from flask import Flask
+
+from app.api import register_api
+from app.api.body import MAX_BATCH
+from app.api.context import EXTENSION, Context
+from app.api.tracing import trace_log_records
+from app.authentication import Authenticator
+from app.services import Services
+
+
+def create_app(services: Services, authenticator: Authenticator | None = None) -> Flask:
+    """Return the WSGI application. Its threads may share `services`, and `authenticator` where one is given."""
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH
+    # Every URL has one form and one set of methods: no redirects to others, no answers to OPTIONS by themselves.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    app.extensions[EXTENSION] = Context(services, authenticator or Authenticator())
+    trace_log_records()
+    register_api(app)
+    return app
