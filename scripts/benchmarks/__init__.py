@@ -1,0 +1,1 @@
+"""What `scripts/bench` measures, and how. The modules run as parts of several processes; see `cli`."""

@@ -1,0 +1,84 @@
+"""Makes the runs: round after round, each scenario and then the plain design's counterpart, so that both meet the
+same moments of a machine that others use too."""
+
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from app.client import ClientError
+
+from . import cost, flow
+from .context import Context, Scenario, Sizes
+from .figures import FIGURES, NAIVE_RUNS
+from .measure import Sample
+from .naive import Naive
+from .processes import BenchError
+
+OURS: dict[str, Scenario] = {
+    "throughput": flow.throughput,
+    "single": flow.single,
+    "latency": flow.latency,
+    "fanout": flow.fanout,
+    "matching": cost.matching,
+    "idle": cost.idle,
+    "memory": cost.memory,
+    "ceiling": cost.ceiling,
+}
+FAILURES = BenchError, ClientError, requests.RequestException, sqlite3.Error, subprocess.SubprocessError, OSError
+Step = tuple[str, str, Scenario]  # whose, name, what to do
+
+
+@dataclass(slots=True)
+class Results:
+    """The samples by scenario and by run of the plain design, and what went wrong."""
+
+    ours: dict[str, list[Sample]] = field(default_factory=dict)
+    naive: dict[str, list[Sample]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def run_rounds(steps: Sequence[Step], sizes: Sizes, scratch: Path, console: Console) -> Results:
+    """Make every step and return the results; a step that fails is noted, and the others are made all the same."""
+    results = Results()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(steps))
+        for number, (whose, name, scenario) in enumerate(steps):
+            progress.update(task, description=f"{whose} {name} ({number + 1} of {len(steps)})", completed=number)
+            context = Context(scratch, sizes, partial(_show, progress, task, number))
+            try:
+                sample = scenario(context)
+            except FAILURES as error:
+                results.problems.append(f"{whose} {name}: {error}")
+            else:
+                (results.ours if whose == "hookline" else results.naive).setdefault(name, []).append(sample)
+    return results
+
+
+def _show(progress: Progress, task: TaskID, done: int, part: float) -> None:
+    progress.update(task, completed=done + part)
+
+
+def plan(scenarios: Sequence[str], runs: Sequence[str], rounds: int, naive: Naive) -> list[Step]:
+    """Return the steps of `rounds` rounds: each of `scenarios`, followed by the `runs` that it is compared with."""
+    return [step for _ in range(rounds) for step in _round(scenarios, runs, naive)]
+
+
+def _round(scenarios: Sequence[str], runs: Sequence[str], naive: Naive) -> Iterator[Step]:
+    left = list(runs)
+    made: dict[str, Scenario] = {"deliveries": naive.deliveries, "latency": naive.latency, "fanout": naive.fanout}
+    for name in scenarios:
+        if name in OURS:
+            yield "hookline", name, OURS[name]
+        compared = [figure.naive[0] for figure in FIGURES if figure.naive and figure.scenario == name]
+        for run in NAIVE_RUNS:
+            if run in left and (run in compared or name == "naive"):
+                left.remove(run)
+                yield "naive", run, made[run]
