@@ -71,6 +71,15 @@ def write_transaction() -> Iterator[None]:
         yield
 
 
+def relax_durability() -> None:
+    """Let this thread's commits survive a crash of the process, but perhaps not a power cut.
+
+    For threads that record what can be done again: an attempt whose record is lost is made once more. Never for one
+    that accepts events.
+    """
+    database.execute_sql("PRAGMA synchronous = normal")
+
+
 @contextmanager
 def unavailable() -> Iterator[None]:
     """Turn the driver's operational errors (locked, full, away) into DatabaseUnavailable."""

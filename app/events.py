@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from peewee import IntegrityError
+
 from app import models, outbox
 from app.database import insert_rows, unavailable, write_transaction
 from app.event_types import Event
@@ -38,11 +40,10 @@ class Published:
 
 @dataclass(slots=True)
 class _Call:
-    """One call of `publish`, prepared as far as possible before it takes its turn to commit."""
+    """One call of `publish`."""
 
     events: Sequence[Event]
     ids: list[str]
-    rows: list[Row]
     now: int
 
 
@@ -63,40 +64,61 @@ class Publisher:
         SKIP_PROJECT_REPO drops count as accepted and match nothing. Raises DatabaseUnavailable; then none is accepted.
         """
         ids = [event.event_id or new_id() for event in events]
-        users = describe_users({event.user_id for event in events if event.user_id}, self._timezone)
-        rows = [_event_row(event, event_id, users, now) for event, event_id in zip(events, ids, strict=True)]
-        return self._commit.submit(_Call(events, ids, rows, now))
+        return self._commit.submit(_Call(events, ids, now))
 
     def _accept(self, calls: Sequence[_Call]) -> list[Published]:
-        with unavailable():
-            index = self._registry.refresh()
-        with write_transaction():
-            known = _known_ids(event.event_id for call in calls for event in call.events)
-            events: list[Row] = []
-            deliveries: list[Row] = []
-            results = [self._plan(call, index, known, (events, deliveries)) for call in calls]
-            insert_rows(models.Event, events)
-            insert_rows(Delivery, deliveries)
-        outbox.enqueue(self._broker, [row[0] for row in deliveries])
+        try:
+            plan, results = self._commit_plan(calls)
+        except IntegrityError:
+            # Another process accepted one of these ids after we had looked; now it is known.
+            plan, results = self._commit_plan(calls)
+        outbox.enqueue(self._broker, [row[0] for row in plan.deliveries])
         return results
 
-    def _plan(self, call: _Call, index: WebhookIndex, known: set[str], plan: tuple[list[Row], list[Row]]) -> Published:
-        """Add the rows that `call` needs to `plan`, and its new ids to `known`."""
-        events, deliveries = plan
+    def _commit_plan(self, calls: Sequence[_Call]) -> "tuple[_Plan, list[Published]]":
+        with unavailable():
+            index = self._registry.refresh()
+            users = describe_users({event.user_id or "" for call in calls for event in call.events}, self._timezone)
+            known = _known_ids(event.event_id for call in calls for event in call.events)
+        plan = _Plan(index, users, known, self._skip)
+        results = [plan.add(call) for call in calls]
+        with write_transaction():
+            insert_rows(models.Event, plan.events)
+            insert_rows(Delivery, plan.deliveries)
+        return plan, results
+
+
+class _Plan:
+    """The rows that one commit inserts."""
+
+    def __init__(
+        self, index: WebhookIndex, users: Mapping[str, Mapping[str, Any]], known: set[str], skip: tuple[str, ...]
+    ) -> None:
+        self._index = index
+        self._users = users
+        self._known = known
+        self._skip = skip
+        self.events: list[Row] = []
+        self.deliveries: list[Row] = []
+
+    def add(self, call: _Call) -> Published:
+        """Add what `call` needs, and return what becomes of it."""
         result = Published(0, 0, 0, call.ids)
-        for event, event_id, row in zip(call.events, call.ids, call.rows, strict=True):
-            if event_id in known:
+        for event, event_id in zip(call.events, call.ids, strict=True):
+            if event_id in self._known:
                 result.duplicates += 1
                 continue
-            known.add(event_id)
+            self._known.add(event_id)
             result.accepted += 1
-            if self._skip and is_skipped(event, self._skip):
-                continue
-            events.append(row)
-            for webhook in index.match(event):
-                deliveries.append((new_id(), webhook.id, event_id, PENDING, 0, call.now, call.now, call.now))
-                result.matched += 1
+            if not is_skipped(event, self._skip):
+                self.events.append(_event_row(event, event_id, self._users, call.now))
+                result.matched += self._match(event, event_id, call.now)
         return result
+
+    def _match(self, event: Event, event_id: str, now: int) -> int:
+        webhooks = self._index.match(event)
+        self.deliveries += [(new_id(), webhook.id, event_id, PENDING, 0, now, now, now) for webhook in webhooks]
+        return len(webhooks)
 
 
 def _event_row(event: Event, event_id: str, users: Mapping[str, Mapping[str, Any]], now: int) -> Row:

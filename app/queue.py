@@ -13,6 +13,9 @@ from dramatiq.brokers.stub import StubBroker
 
 from app.clock import now_ms
 from app.errors import QueueUnavailable
+from app.ids import new_id
+
+Message = dramatiq.Message[Any]
 
 DELIVERIES = "deliveries"
 DELIVER_ACTOR = "deliver"
@@ -27,7 +30,7 @@ class BatchConsumer(Protocol):
     def fetch(self, limit: int) -> Sequence[MessageProxy]:
         """Wait for a message up to the consumer's time-out, then return what is there now, `limit` at most."""
 
-    def ack_many(self, messages: Iterable[MessageProxy]) -> None:
+    def ack_many(self, messages: Sequence[MessageProxy]) -> None:
         """Acknowledge `messages` in one go."""
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
@@ -40,7 +43,7 @@ class BatchConsumer(Protocol):
 class Broker(Protocol):
     """What the service asks of a broker beside Dramatiq's own interface."""
 
-    def enqueue_many(self, messages: Sequence[dramatiq.Message[Any]]) -> None:
+    def enqueue_many(self, messages: Sequence[Message]) -> None:
         """Enqueue `messages` in one go. Raises QueueUnavailable; then none, some or all are in the queue."""
 
     def batch_consumer(self, queue_name: str, timeout_ms: int) -> BatchConsumer:
@@ -53,6 +56,30 @@ class Broker(Protocol):
         """Close connections."""
 
 
+class BatchQueue(queue.Queue[Message]):
+    """A queue that takes and gives many messages under one lock, with one wake-up."""
+
+    def put_many(self, messages: Sequence[Message]) -> None:
+        """Add `messages`, without a bound."""
+        with self.mutex:
+            self.queue.extend(messages)
+            self.unfinished_tasks += len(messages)
+            self.not_empty.notify()
+
+    def get_many(self, limit: int, timeout_s: float) -> list[Message]:
+        """Wait up to `timeout_s` for a message, and return what is there then, `limit` at most."""
+        with self.not_empty:
+            self.not_empty.wait_for(self.queue.__len__, timeout_s)
+            return [self.queue.popleft() for _ in range(min(limit, len(self.queue)))]
+
+    def many_done(self, count: int) -> None:
+        """Count `count` messages as finished."""
+        with self.all_tasks_done:
+            self.unfinished_tasks -= count
+            if not self.unfinished_tasks:
+                self.all_tasks_done.notify_all()
+
+
 class MemoryBroker(StubBroker):
     """Dramatiq's in-memory broker with batches and a bound. It keeps messages as they are: nothing to encode."""
 
@@ -60,27 +87,31 @@ class MemoryBroker(StubBroker):
         super().__init__(middleware=[])
         self._started_at = now_ms()
 
-    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+    def declare_queue(self, queue_name: str) -> None:
+        """See dramatiq.Broker. There are no delay queues: retries are rows here."""
+        if queue_name not in self.queues:
+            self.queues[queue_name] = BatchQueue()
+            self.emit_after("declare_queue", queue_name)
+
+    def enqueue(self, message: Message, *, delay: int | None = None) -> Message:
         """Enqueue one message. Raises QueueUnavailable at the bound, and for delays: retries are rows here."""
         if delay is not None:
             raise QueueUnavailable("the in-memory queue holds no delayed messages")
         self.enqueue_many([message])
         return message
 
-    def enqueue_many(self, messages: Sequence[dramatiq.Message[Any]]) -> None:
+    def enqueue_many(self, messages: Sequence[Message]) -> None:
         """See Broker."""
+        by_queue: dict[str, list[Message]] = {}
         for message in messages:
-            waiting = self.queues.get(message.queue_name)
-            if waiting is None:
-                raise KeyError(message.queue_name)
-            if waiting.qsize() >= MEMORY_QUEUE_LIMIT:
+            by_queue.setdefault(message.queue_name, []).append(message)
+        for name, batch in by_queue.items():
+            if self.queues[name].qsize() + len(batch) > MEMORY_QUEUE_LIMIT:
                 raise QueueUnavailable(f"{MEMORY_QUEUE_LIMIT} messages wait in memory")
-            waiting.put(message)
+            self.queues[name].put_many(batch)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> "MemoryConsumer":
         """See dramatiq.Broker."""
-        if queue_name not in self.queues:
-            raise KeyError(queue_name)
         return MemoryConsumer(self.queues[queue_name], timeout)
 
     def batch_consumer(self, queue_name: str, timeout_ms: int) -> BatchConsumer:
@@ -98,7 +129,7 @@ class MemoryBroker(StubBroker):
 class MemoryConsumer(Consumer):
     """Takes messages off a `queue.Queue`."""
 
-    def __init__(self, waiting: "queue.Queue[dramatiq.Message[Any]]", timeout_ms: int) -> None:
+    def __init__(self, waiting: BatchQueue, timeout_ms: int) -> None:
         self._waiting = waiting
         self._timeout_s = timeout_ms / 1000
 
@@ -108,14 +139,7 @@ class MemoryConsumer(Consumer):
 
     def fetch(self, limit: int) -> Sequence[MessageProxy]:
         """See BatchConsumer."""
-        found: list[MessageProxy] = []
-        try:
-            found.append(MessageProxy(self._waiting.get(timeout=self._timeout_s)))
-            while len(found) < limit:
-                found.append(MessageProxy(self._waiting.get_nowait()))
-        except queue.Empty:
-            pass
-        return found
+        return [MessageProxy(message) for message in self._waiting.get_many(limit, self._timeout_s)]
 
     def ack(self, message: MessageProxy) -> None:
         """See dramatiq.Consumer."""
@@ -125,21 +149,20 @@ class MemoryConsumer(Consumer):
         """See dramatiq.Consumer. The row is still there, so the sweeper brings the delivery back."""
         self._waiting.task_done()
 
-    def ack_many(self, messages: Iterable[MessageProxy]) -> None:
+    def ack_many(self, messages: Sequence[MessageProxy]) -> None:
         """See BatchConsumer."""
-        for message in messages:
-            self.ack(message)
+        self._waiting.many_done(len(messages))
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """See dramatiq.Consumer."""
-        for message in messages:
-            self._waiting.put(message._message)
-            self._waiting.task_done()
+        returned = [message._message for message in messages]
+        self._waiting.put_many(returned)
+        self._waiting.many_done(len(returned))
 
 
-def delivery_message(delivery_id: str) -> dramatiq.Message[Any]:
+def delivery_message(delivery_id: str) -> Message:
     """Return the message that points at a delivery."""
-    return dramatiq.Message(DELIVERIES, DELIVER_ACTOR, (delivery_id,), {}, {})
+    return Message(DELIVERIES, DELIVER_ACTOR, (delivery_id,), {}, {}, message_id=new_id())
 
 
 def open_broker() -> Broker:

@@ -1,14 +1,14 @@
 """HTTP out: one libcurl multi loop, in a thread of its own, for all requests of the process.
 
-libcurl tells through callbacks which sockets to watch and how long to wait (curl_multi_socket_action), so the loop
-sleeps in epoll until something happens: an answer, a time-out of libcurl's, or a new request (through an eventfd).
+libcurl tells through a callback which sockets to watch (curl_multi_socket_action), so the loop sleeps in epoll until
+something happens: an answer, a time-out of libcurl's, or something new to do (through an eventfd). How long to wait is
+asked for once a turn: the callback for that comes twice a request, and each callback takes the interpreter's lock.
 """
 
 import logging
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -41,6 +41,7 @@ class Transport:
         self._guard = guard
         self._capacity = capacity
         self._arrivals: deque[tuple[Request, Done]] = deque()
+        self._calls: deque[Callable[[], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -49,8 +50,12 @@ class Transport:
     def submit(self, requests: Sequence[tuple[Request, Done]]) -> None:
         """Start `requests`; each `done` is called in the transport's thread and must not block."""
         self._arrivals.extend(requests)
-        self._ensure_started()
-        os.eventfd_write(self._wake, 1)
+        self._rouse()
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Run `call` in the transport's thread, where nothing runs beside it. It must be over soon."""
+        self._calls.append(call)
+        self._rouse()
 
     def send(self, request: Request) -> Outcome:
         """Send one request and wait for its outcome. Not for the transport's own thread."""
@@ -66,22 +71,33 @@ class Transport:
             self._thread.join()
         os.close(self._wake)
 
-    def _ensure_started(self) -> None:
+    def _rouse(self) -> None:
+        if threading.current_thread() is self._thread:
+            return  # the loop looks at what is new before it sleeps again
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="transport", daemon=True)
                     self._thread.start()
+        os.eventfd_write(self._wake, 1)
 
     def _run(self) -> None:
         loop = _Loop(self._guard, self._capacity, self._wake)
         try:
             while not self._stopping:
+                self._take_calls()
                 while self._arrivals:
                     loop.start(*self._arrivals.popleft())
-                loop.turn()
+                loop.turn(is_idle=not self._calls)
         finally:
             loop.close()
+
+    def _take_calls(self) -> None:
+        for _ in range(len(self._calls)):
+            try:
+                self._calls.popleft()()
+            except Exception:  # a defect of ours must not end all requests of the process
+                log.exception("a call in the transport's thread failed")
 
 
 class _Loop:
@@ -91,7 +107,6 @@ class _Loop:
         self._guard = guard
         self._capacity = capacity
         self._wake = wake
-        self._due_at: float | None = None  # when libcurl wants to be called whatever happens, monotonic seconds
         self._under_way: dict[pycurl.Curl, tuple[Exchange, Done]] = {}
         self._spare: list[Exchange] = []
         self._epoll = select.epoll()
@@ -99,7 +114,6 @@ class _Loop:
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, capacity)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
 
     def start(self, request: Request, done: Done) -> None:
         """Hand one request to libcurl, which asks through its timer to be driven."""
@@ -112,15 +126,15 @@ class _Loop:
         self._under_way[exchange.curl] = (exchange, done)
         self._multi.add_handle(exchange.curl)
 
-    def turn(self) -> None:
-        """Wait until something happens, let libcurl act on it, and report the exchanges that ended."""
-        for fd, mask in self._epoll.poll(self._patience()):
+    def turn(self, is_idle: bool) -> None:
+        """Let libcurl act on what has happened, and report the exchanges that ended; wait for something if idle."""
+        patience_ms = self._multi.timeout() if is_idle else 0
+        for fd, mask in self._epoll.poll(patience_ms / 1000 if patience_ms >= 0 else None):
             if fd == self._wake:
                 os.eventfd_read(self._wake)
             else:
                 self._act(fd, mask)
-        if self._patience() == 0:
-            self._due_at = None
+        if self._multi.timeout() == 0:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         self._report()
 
@@ -130,10 +144,6 @@ class _Loop:
             self._multi.remove_handle(handle)
         self._multi.close()
         self._epoll.close()
-
-    def _patience(self) -> float | None:
-        """Return how many seconds may pass before libcurl must be called, None for any number."""
-        return None if self._due_at is None else max(self._due_at - time.monotonic(), 0)
 
     def _act(self, fd: int, mask: int) -> None:
         action = pycurl.CSELECT_IN if mask & select.EPOLLIN else 0
@@ -170,6 +180,3 @@ class _Loop:
         else:
             self._epoll.register(fd, _WATCH[what])
             self._multi.assign(fd, True)
-
-    def _set_timer(self, timeout_ms: int) -> None:
-        self._due_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000

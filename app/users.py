@@ -4,17 +4,22 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.database import unavailable
+from app.database import marks, unavailable
 from app.dates import to_iso
-from app.models import User
+from app.models import database
+
+_SELECT = "SELECT id, admin, created_at FROM user_account WHERE id IN ({marks})"
+_MOST = 10_000
 
 
 def describe_users(user_ids: Collection[str], zone: ZoneInfo) -> dict[str, Mapping[str, Any]]:
     """Return the `user` object of each of `user_ids` that is known here. Raises DatabaseUnavailable."""
     if not user_ids:
         return {}
-    found = User.select(User.id, User.admin, User.created_at).where(User.id.in_(list(user_ids)[:10_000]))
+    wanted = list(user_ids)[:_MOST]
     with unavailable():
+        # Plain SQL: this runs for every commit of events, and building the query costs ten times what running it does.
+        found = database.execute_sql(_SELECT.format(marks=marks(len(wanted))), wanted).fetchall()
         return {
             user_id: {
                 "userId": user_id,
@@ -25,5 +30,5 @@ def describe_users(user_ids: Collection[str], zone: ZoneInfo) -> dict[str, Mappi
                 "locked": False,
                 "admin": bool(admin),
             }
-            for user_id, admin, created_at in found.tuples()
+            for user_id, admin, created_at in found
         }

@@ -32,10 +32,10 @@ class Pipeline(Protocol):
         """Wait for room up to `timeout_s`, and return how many messages can be taken."""
 
     def accept(self, messages: Sequence[MessageProxy]) -> None:
-        """Take `messages` over, or raise ServiceUnavailable and take none."""
+        """Take `messages` over: acknowledge or requeue each. An exception says that none was taken."""
 
-    def put_back_stalled(self) -> None:
-        """Let go of what can't be handled soon."""
+    def tick(self) -> None:
+        """Do what is to be done from time to time; it comes before each batch, and once a second when idle."""
 
     def stop(self, timeout_s: float) -> None:
         """Finish what is under way up to `timeout_s`, and let go of the rest."""
@@ -84,8 +84,8 @@ class BatchConsumerMiddleware(Middleware):
 
 
 def _turn(consumer: BatchConsumer, pipeline: Pipeline) -> None:
+    pipeline.tick()
     room = pipeline.room(IDLE_MS / 1000)
-    pipeline.put_back_stalled()
     messages = consumer.fetch(min(room, FETCH_LIMIT)) if room > 0 else ()
     if not messages:
         return
