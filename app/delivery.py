@@ -9,7 +9,7 @@ from app import models, outbox
 from app.attempts import Attempt, Due, Policy, judge, log_row, request_for, status_of, unbuildable
 from app.database import insert_rows, write_transaction
 from app.errors import NotFound
-from app.event_types import EVENT_TYPES, event_from
+from app.event_types import EVENT_TYPES, WEBHOOK_TEST, event_from
 from app.exchange import Request
 from app.ids import new_id
 from app.matching import Webhook, WebhookIndex
@@ -86,10 +86,10 @@ def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], use
     user = describe_users([user_id], services.settings.timezone).get(user_id)
     event_id = new_id()
     payload = build_test_payload(shown, user or {"userId": user_id}).decode()
-    event = (event_id, "WEBHOOK_TEST", None, None, None, user_id, None, payload, None, now)
+    event = (event_id, WEBHOOK_TEST, None, None, None, user_id, None, payload, None, now)
     with write_transaction():
         insert_rows(models.Event, [event])
-    return _send_now(services, Due(new_id(), webhook_id, event_id, 0, "WEBHOOK_TEST", payload, None), webhook, now)
+    return _send_now(services, Due(new_id(), webhook_id, event_id, 0, WEBHOOK_TEST, payload, None), webhook, now)
 
 
 def retry_log(services: Services, log: WebhookLog, now: int) -> str:

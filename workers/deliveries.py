@@ -16,7 +16,7 @@ import dramatiq
 from dramatiq.broker import MessageProxy
 
 from app import outbox
-from app.attempts import Due, judge, request_for
+from app.attempts import Attempt, Due, judge, request_for
 from app.clock import now_ms
 from app.database import relax_durability
 from app.delivery import deliver, policy, settle, triage
@@ -24,6 +24,7 @@ from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
 from app.matching import Webhook
+from app.models import SUCCESS
 from app.queue import DELIVER_ACTOR, DELIVERIES, BatchConsumer
 from app.services import Services
 
@@ -134,20 +135,16 @@ class DeliveryPipeline:
         found = triage(outbox.load(list(fresh)), self._services.registry.refresh(), now)
         settle(found)
         starting: list[_Held] = []
-        refused: list[str] = []
+        refused: list[_Held] = []
         for due, webhook in found.ready:
             item = _Held(fresh[due.id], due, webhook)
             verdict = self._lanes.arrive(webhook.id, item, now)
-            if verdict == "put back":
-                refused.append(due.id)
-                continue
             self._held[due.id] = item
-            if verdict == "start":
-                starting.append(item)
-        if refused:
-            outbox.put_back(refused, now + PUT_BACK_MS)
-        self._consumer.ack_many([m for m in messages if not self._is_held(m)])
+            if verdict != "wait":
+                (starting if verdict == "start" else refused).append(item)
+        self._consumer.ack_many([message for message in messages if not self._is_held(message)])
         self._start(starting, now)
+        self._put_back(refused, now)
 
     def _is_held(self, message: MessageProxy) -> bool:
         item = self._held.get(message.args[0])
@@ -173,13 +170,16 @@ class DeliveryPipeline:
             return
         settings = self._services.settings
         batch = self._ended
+        attempts = [judge(item.due, request, outcome, policy(settings)) for item, request, outcome in batch]
         try:
-            outbox.record([judge(item.due, request, outcome, policy(settings)) for item, request, outcome in batch])
+            outbox.record(attempts)
         except DatabaseUnavailable as error:
             log.error("attempts=%d wait to be recorded: %s", len(batch), error)
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
             return
         self._ended = []
+        for attempt, ended in zip(attempts, batch, strict=True):
+            _log_attempt(attempt, ended.outcome)
         self._consumer.ack_many([ended.held.message for ended in batch])
         self._leave(batch)
 
@@ -191,11 +191,20 @@ class DeliveryPipeline:
 
     def _put_back_stalled(self) -> None:
         now = now_ms()
-        stalled = self._lanes.take_stalled(now)
-        if stalled:
-            outbox.put_back([item.due.id for item in stalled], now + PUT_BACK_MS)
-            self._consumer.ack_many([item.message for item in stalled])
-            self._forget(stalled)
+        self._put_back(self._lanes.take_stalled(now), now)
+
+    def _put_back(self, items: Sequence[_Held], now: int) -> None:
+        if not items:
+            return
+        messages = [item.message for item in items]
+        try:
+            outbox.put_back([item.due.id for item in items], now + PUT_BACK_MS)
+        except DatabaseUnavailable as error:
+            log.error("queue=%s waits: %s", DELIVERIES, error)
+            self._consumer.requeue(messages)
+        else:
+            self._consumer.ack_many(messages)
+        self._forget(items)
 
     def _requeue_waiting(self) -> None:
         waiting = self._lanes.take_all()
@@ -207,3 +216,17 @@ class DeliveryPipeline:
             del self._held[item.due.id]
         with self._changed:
             self._changed.notify_all()
+
+
+def _log_attempt(attempt: Attempt, outcome: Outcome) -> None:
+    """Write the one line of an attempt. Successes are for debugging: at full speed they are thousands a second."""
+    level = logging.DEBUG if attempt.status == SUCCESS else logging.INFO
+    if not log.isEnabledFor(level):
+        return
+    due = attempt.due
+    log.log(
+        level,
+        "delivery=%s webhook=%s event=%s type=%s attempt=%d status=%s answer=%s durationMs=%d next=%s error=%r",
+        *(due.id, due.webhook_id, due.event_id, due.type, due.attempt + 1, attempt.status),
+        *(outcome.status, outcome.duration_ms, attempt.next_attempt_at, outcome.error),
+    )

@@ -6,7 +6,6 @@ from app.api.context import authenticate, caller, services
 from app.api.envelope import ok
 from app.api.params import query_parameters
 from app.clock import now_ms
-from app.event_types import WEBHOOK_TEST
 from app.log_json import log_record, seed_row
 from app.log_query import PARAMETERS, Frame, filter_of, place_of
 from app.logs import newest_logs, page_of_logs
@@ -30,7 +29,7 @@ def list_(webhook_id: str) -> Response:
 def _page(webhook_id: str, given: dict[str, str]) -> Response:
     settings = services().settings
     place = place_of(given)
-    frame = Frame(settings.timezone, now_ms(), {*trigger_types(settings), WEBHOOK_TEST})
+    frame = Frame(settings.timezone, now_ms(), trigger_types(settings))
     page = page_of_logs(filter_of(webhook_id, given, frame), *place)
     return ok(
         {
