@@ -1,0 +1,121 @@
+"""The environment, parsed once."""
+
+from dataclasses import FrozenInstanceError
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from config.settings import SettingsError, load_settings, parse_duration_ms
+
+BAD = {
+    "DATABASE_URL": ["oracle://x", "sqlite:/relative", "var/hookline.db"],
+    "PORT": ["0", "65536", "-1", "8o8o", "80.5"],
+    "TIMEZONE": ["Mars/Base", "../etc/passwd", "/etc/localtime", "UTC\0", "x" * 300],
+    "ALLOW_NETWORKS": ["10.0.0.0/33", "10.0.0.1/8", "localhost", "10.0.0.0/8,x", "1.2.3.4.5"],
+    "LOG_RETENTION_DAYS": ["0", "-1", "36501", "90d", "1e9"],
+    "RETRY_SCHEDULE": ["5", "5s;5m", "soon", "-5s", "1w", ",".join(["1s"] * 51)],
+    "RETRY_JITTER": ["-0.1", "1.1", "20%", "nan", "inf", "1e-3"],
+    "REQUEST_TIMEOUT": ["10", "999ms", "31s", "0s", "-1s"],
+    "MAX_IN_FLIGHT": ["0", "10001", "many"],
+    "MAX_IN_FLIGHT_PER_WEBHOOK": ["0", "10001", "1.5"],
+    "EXTRA_EVENT_TYPES": ["lower", "IMAGE-SIGNED", "1ST", "A" * 65],
+    "LOG_LEVEL": ["LOUD", "10", "CRITICAL"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name in BAD for value in BAD[name]],
+)
+def test_a_bad_value_names_its_variable(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings({name: value})
+    text = str(refused.value)
+    assert text.startswith(f"{name}=")
+    assert repr(value) in text
+    assert "\n" not in text
+
+
+def test_nothing_given_is_all_defaults() -> None:
+    settings = load_settings({})
+    assert settings == load_settings(dict.fromkeys(BAD, " "))
+    assert settings.data_dir == Path("var")
+    assert settings.database_url == "sqlite:///var/hookline.db"
+    assert (settings.host, settings.port, settings.timezone) == ("127.0.0.1", 8080, ZoneInfo("UTC"))
+    assert (settings.allow_networks, settings.log_retention_days) == ((), 90)
+    assert settings.retry_schedule_ms[:4] == (5_000, 300_000, 1_800_000, 7_200_000)
+    assert (len(settings.retry_schedule_ms), settings.retry_jitter) == (9, 0.2)
+    assert (settings.request_timeout_ms, settings.max_in_flight, settings.max_in_flight_per_webhook) == (
+        10_000,
+        512,
+        32,
+    )
+    assert (settings.redis_url, settings.secret_key, settings.admin_password) == (None, None, None)
+
+
+def test_every_variable_is_read() -> None:
+    settings = load_settings(
+        {
+            "HOOKLINE_DATA": "/srv/hookline",
+            "DATABASE_URL": "sqlite:////srv/other.db",
+            "HOST": "0.0.0.0",
+            "PORT": "65535",
+            "TIMEZONE": "Asia/Shanghai",
+            "ALLOW_NETWORKS": "10.0.0.0/8, ::1/128 192.168.1.1",
+            "LOG_RETENTION_DAYS": "36500",
+            "RETRY_SCHEDULE": "500ms, 1s 2m,3h,1d",
+            "RETRY_JITTER": "0",
+            "REQUEST_TIMEOUT": "1s",
+            "MAX_IN_FLIGHT": "1",
+            "MAX_IN_FLIGHT_PER_WEBHOOK": "10000",
+            "EXTRA_EVENT_TYPES": "IMAGE_SIGNED,X",
+            "SKIP_PROJECT_REPO": "p:tmp-*, *:cache",
+            "LOG_LEVEL": "debug",
+            "HOOKLINE_SECRET_KEY": "k",
+            "HOOKLINE_ADMIN_PASSWORD": " spaces stay ",
+        }
+    )
+    assert settings.data_dir == Path("/srv/hookline")
+    assert settings.database_url == "sqlite:////srv/other.db"
+    assert (settings.host, settings.port, settings.timezone) == ("0.0.0.0", 65_535, ZoneInfo("Asia/Shanghai"))
+    assert settings.allow_networks == tuple(map(ip_network, ("10.0.0.0/8", "::1/128", "192.168.1.1/32")))
+    assert settings.log_retention_days == 36_500
+    assert settings.retry_schedule_ms == (500, 1_000, 120_000, 10_800_000, 86_400_000)
+    assert (settings.retry_jitter, settings.request_timeout_ms) == (0.0, 1_000)
+    assert (settings.max_in_flight, settings.max_in_flight_per_webhook) == (1, 10_000)
+    assert settings.extra_event_types == {"IMAGE_SIGNED", "X"}
+    assert settings.skip_project_repo == ("p:tmp-*", "*:cache")
+    assert (settings.log_level, settings.secret_key) == ("DEBUG", "k")
+    assert settings.admin_password == " spaces stay "
+
+
+def test_the_database_is_in_the_data_directory_unless_said_otherwise() -> None:
+    assert load_settings({"HOOKLINE_DATA": "/srv/h"}).database_url == "sqlite:////srv/h/hookline.db"
+
+
+def test_settings_never_change() -> None:
+    settings: Any = load_settings({})
+    with pytest.raises(FrozenInstanceError):
+        settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "millis"), [("0s", 0), ("1ms", 1), (" 2m ", 120_000), ("999999999d", 999999999 * 86_400_000)]
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, millis: int) -> None:
+    assert parse_duration_ms(text) == millis
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5S", "5.5s", "-5s", "1e3s", "5s5m", "9999999999s"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration_ms(text)
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "１２"), ("RETRY_SCHEDULE", "٣s"), ("RETRY_JITTER", ".٣")])
+def test_a_number_is_written_in_ascii_digits(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        load_settings({name: value})
