@@ -7,13 +7,17 @@ from functools import lru_cache
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Forms of IPv6 that carry an IPv4 address, which is what would be reached: NAT64 (RFC 6052 §2.1, RFC 8215).
-_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
-# Not everywhere caught by is_global: "this network", carrier-grade NAT, protocol assignments, site-local.
+# NAT64 (RFC 6052 §2.1): such an address carries an IPv4 address, which is what would be reached.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Not everywhere caught by is_global: "this network", carrier-grade NAT, protocol assignments, the former
+# 6to4 relays, local-use NAT64 (RFC 8215), documentation (RFC 9637), site-local.
 _NEVER_PUBLIC: tuple[Network, ...] = (
     ipaddress.IPv4Network("0.0.0.0/8"),
     ipaddress.IPv4Network("100.64.0.0/10"),
     ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv6Network("64:ff9b:1::/48"),
+    ipaddress.IPv6Network("3fff::/20"),
     ipaddress.IPv6Network("fec0::/10"),
 )
 
@@ -48,13 +52,13 @@ def _forms(address: Address) -> tuple[Address, ...]:
         inner.append(address.sixtofour)
     if address.teredo is not None:
         inner.extend(address.teredo)
-    if any(address in network for network in _NAT64):
+    if address in _NAT64:
         inner.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
     return tuple(inner)
 
 
 def _is_public(address: Address) -> bool:
-    if any(address in network for network in _NAT64):
+    if address in _NAT64:
         return True  # the IPv4 address inside decides
     if address.is_multicast or address.is_reserved or any(address in network for network in _NEVER_PUBLIC):
         return False

@@ -86,7 +86,10 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (peewee.OperationalError, peewee.InterfaceError) as error:
-        raise DatabaseUnavailable(str(error)) from error
+        first: BaseException = error
+        while first.__context__ is not None:  # a full disk also makes the rollback fail: name the cause, not that
+            first = first.__context__
+        raise DatabaseUnavailable(str(first)) from error
 
 
 def insert_rows(model: type[peewee.Model], rows: Sequence[Row]) -> None:

@@ -83,7 +83,7 @@ class Exchange:
         curl.setopt(pycurl.URL, ascii_url(request.url))
         curl.setopt(pycurl.POSTFIELDS, request.body)
         # "Expect:" switches off libcurl's wait for 100-continue on large bodies.
-        curl.setopt(pycurl.HTTPHEADER, [*map(": ".join, request.headers.items()), "Expect:"])
+        curl.setopt(pycurl.HTTPHEADER, [*_header_lines(request.headers), "Expect:"])
         curl.setopt(pycurl.TIMEOUT_MS, request.timeout_ms)
 
     def end(self, code: int, text: str) -> Outcome:
@@ -147,8 +147,18 @@ _KINDS = {
     pycurl.E_SEND_ERROR: "connection lost",
     pycurl.E_PARTIAL_FILE: "connection lost",
     pycurl.E_URL_MALFORMAT: "bad URL",
+    pycurl.E_UNSUPPORTED_PROTOCOL: "not HTTP",  # an answer without a status line counts as HTTP/0.9
     pycurl.E_FTP_WEIRD_SERVER_REPLY: "not HTTP",  # CURLE_WEIRD_SERVER_REPLY, by its older name
 }
+
+
+def _header_lines(headers: dict[str, str]) -> list[str]:
+    """Return the lines of `headers`. Raises ValueError where one would end early and start another."""
+    lines = list(map(": ".join, headers.items()))
+    joined = "".join(lines)
+    if "\r" in joined or "\n" in joined:
+        raise ValueError("a header holds a line break")
+    return lines
 
 
 def _parse_headers(lines: list[bytes]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """When the next attempt is due. Pure: the clock and the jitter are arguments."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_MS = 24 * 3_600_000
@@ -30,8 +31,11 @@ def retry_after_ms(status: int | None, value: str | None, now: int) -> int | Non
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(int(text[:9]) * 1000, MAX_RETRY_AFTER_MS)
+        return min(int(text.lstrip("0")[:9] or "0") * 1000, MAX_RETRY_AFTER_MS)
     try:
-        return max(int(parsedate_to_datetime(text).timestamp() * 1000) - now, 0)
+        date = parsedate_to_datetime(text)
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=UTC)  # the asctime form (RFC 9110 §5.6.7) names no zone, and means UTC
+        return max(int(date.timestamp() * 1000) - now, 0)
     except (ValueError, OverflowError):
         return None

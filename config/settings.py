@@ -82,7 +82,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 def parse_duration_ms(text: str) -> int:
     """Return a duration such as `500ms`, `5s`, `5m`, `2h` or `1d` in milliseconds. Raises ValueError."""
-    found = re.fullmatch(r"(\d{1,9})(ms|s|m|h|d)", text.strip())
+    found = re.fullmatch(r"([0-9]{1,9})(ms|s|m|h|d)", text.strip())
     if found is None:
         raise ValueError(f"{text!r} is not a duration such as 5s, 5m or 2h")
     return int(found[1]) * _UNITS_MS[found[2]]
@@ -90,7 +90,7 @@ def parse_duration_ms(text: str) -> int:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(raw: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", raw) or not low <= int(raw) <= high:
+        if not re.fullmatch(r"[0-9]{1,9}", raw) or not low <= int(raw) <= high:
             raise ValueError(f"give a whole number from {low} to {high}")
         return int(raw)
 
@@ -98,7 +98,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _fraction(raw: str) -> float:
-    if not re.fullmatch(r"0|0?\.\d{1,6}|1|1\.0+", raw):
+    if not re.fullmatch(r"0|0?\.[0-9]{1,6}|1|1\.0+", raw):
         raise ValueError("give a number from 0 to 1")
     return float(raw)
 
