@@ -15,6 +15,7 @@ from app.errors import OperatorError
 from app.signing import signing_key, verify
 
 TOLERANCE_S = 300  # Standard Webhooks leaves it to the receiver; its libraries take five minutes
+REFUSAL_S = 2.0
 MAX_HEAD = 256 * 1024  # 50 headers of 4 KiB, and some
 MAX_BODY = 32 * 1024 * 1024
 BACKLOG = 1024
@@ -131,6 +132,7 @@ class _Connection(asyncio.Protocol):
         self._listener = listener
         self._connections = connections
         self._buffer = bytearray()
+        self._refused = False
         self._head: _Head | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -143,13 +145,23 @@ class _Connection(asyncio.Protocol):
         self._connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # read and dropped: closing on unread bytes resets the connection, and the answer may be lost
         self._buffer += data
         try:
             while self._take_one():
                 pass
         except _Refused as refused:
-            self._answer(refused.status, refused.status.phrase)
-            self.close()
+            self._refuse(refused.status)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Answer, say that no more will come, and leave the sender some time to read that."""
+        self._refused = True
+        self._buffer.clear()
+        self._answer(status, status.phrase)
+        if self._transport is not None:
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(REFUSAL_S, self.close)
 
     def close(self) -> None:
         if self._transport is not None:
