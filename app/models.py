@@ -1,6 +1,15 @@
 """The tables. All times are integer milliseconds UTC; ids are UUIDv7 as 32 hexadecimal digits."""
 
-from peewee import BigIntegerField, BooleanField, CharField, DatabaseProxy, IntegerField, Model, TextField
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    CompositeKey,
+    DatabaseProxy,
+    IntegerField,
+    Model,
+    TextField,
+)
 
 database = DatabaseProxy()
 
@@ -77,7 +86,6 @@ class Delivery(Table):
     created_at = BigIntegerField()
 
     class Meta:
-        without_rowid = True
         indexes = ((("queued_at", "next_attempt_at"), False),)
 
 
@@ -103,8 +111,41 @@ class WebhookLog(Table):
     next_attempt_at = BigIntegerField(null=True)
 
     class Meta:
-        without_rowid = True
         indexes = ((("webhook_id", "id"), False),)
+
+
+class LogCount(Table):
+    """How many logs of a webhook there are in an hour, by trigger and status; see app.log_counts."""
+
+    webhook_id = CharField(max_length=32)
+    hour = BigIntegerField()  # when it begins
+    triggered_event = CharField(max_length=64)
+    status = CharField(max_length=8)
+    number = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("webhook_id", "hour", "triggered_event", "status")
+
+
+class RejectedEvent(Table):
+    """An event from the queue `events` that could not be accepted, as it came. The id is made of the message's id and
+    the event's place in it, so that a message that comes twice leaves it once."""
+
+    id = CharField(max_length=32, primary_key=True)
+    message_id = CharField(max_length=128)
+    place = IntegerField()  # in the message's list, from 0; -1 for the message as a whole
+    reason = TextField()
+    raw = TextField()
+    received_at = BigIntegerField(index=True)
+
+
+class Lease(Table):
+    """Who holds a role that one process at a time may have. `epoch` rises with each new holder."""
+
+    name = CharField(max_length=32, primary_key=True)
+    holder = CharField(max_length=64, default="")
+    until_at = BigIntegerField(default=0)  # by the database's clock
+    epoch = BigIntegerField(default=0)
 
 
 class User(Table):
@@ -149,4 +190,4 @@ class Counter(Table):
     value = BigIntegerField(default=0)
 
 
-TABLES = (Webhook, Event, Delivery, WebhookLog, User, Grant, AccessKey, Counter)
+TABLES = (Webhook, Event, Delivery, WebhookLog, LogCount, RejectedEvent, User, Grant, AccessKey, Counter, Lease)

@@ -5,10 +5,12 @@ The classes are a frozen copy on purpose: what this script creates must not chan
 
 from typing import Any
 
-from peewee import BigIntegerField, BooleanField, CharField, IntegerField, Model, TextField
+from peewee import BigIntegerField, BooleanField, CharField, IntegerField, Model, SqliteDatabase, TextField
 
 
 def up(_migrator: Any, db: Any) -> None:
+    is_sqlite = isinstance(db, SqliteDatabase)  # the others keep rows in the order of the primary key, or in a heap
+
     class Table(Model):  # type: ignore[misc]  # peewee carries no type information
         class Meta:
             database = db
@@ -59,7 +61,7 @@ def up(_migrator: Any, db: Any) -> None:
         created_at = BigIntegerField()
 
         class Meta:
-            without_rowid = True
+            without_rowid = is_sqlite
             indexes = ((("queued_at", "next_attempt_at"), False),)
 
     class WebhookLog(Table):
@@ -81,7 +83,7 @@ def up(_migrator: Any, db: Any) -> None:
         next_attempt_at = BigIntegerField(null=True)
 
         class Meta:
-            without_rowid = True
+            without_rowid = is_sqlite
             indexes = ((("webhook_id", "id"), False),)
 
     class User(Table):
