@@ -1,83 +1,95 @@
-"""Connect, migrate, write in transactions and in bulk."""
+"""Connect, write in transactions and in bulk."""
 
-import fcntl
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import peewee
-from playhouse.migrations import Runner
+from playhouse import db_url
 
-from app.errors import DatabaseUnavailable, OperatorError
+from app.engines import MysqlEngine, PostgresEngine, SqliteEngine
+from app.errors import DatabaseConflict, DatabaseUnavailable, OperatorError
 from app.models import database
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-
-# WAL lets readers go on during a commit. synchronous=FULL syncs the log at every commit: what was answered with 202
-# survives a power cut. The busy time-out covers other processes only (the command line); threads queue on a lock.
-SQLITE_PRAGMAS = {
-    "journal_mode": "wal",
-    "synchronous": "full",
-    "cache_size": -32_000,
-    "temp_store": "memory",
-    "wal_autocheckpoint": 4_000,
-    "journal_size_limit": 64 * 1024 * 1024,
-}
-SQLITE_BUSY_TIMEOUT_S = 15
+CONFLICT_ATTEMPTS = 5
 
 Row = tuple[Any, ...]
-_ROWS = 128  # in one INSERT, at most: past that it gets no faster
-
-# SQLite lets one connection write at a time and makes the others poll with growing sleeps. Our own threads wait here
-# instead, and are woken at once.
-_writer = threading.Lock()
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def connect(database_url: str) -> None:
-    """Bind the models to the database of `database_url` (`sqlite:///path`) and open it.
+    """Bind the models to the database of `database_url` and open it.
 
-    Raises OperatorError where the database can't be opened.
+    `sqlite:///path`, `postgresql://user:password@host:port/name?sslmode=require` or `mysql://…`; what follows the
+    question mark goes to the driver. Raises OperatorError where the database can't be opened, or its driver is missing.
     """
-    path = Path(database_url.removeprefix("sqlite:///"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        database.initialize(peewee.SqliteDatabase(path, pragmas=SQLITE_PRAGMAS, timeout=SQLITE_BUSY_TIMEOUT_S))
+        database.initialize(_engine(database_url))
         database.connect(reuse_if_open=True)
-    except (OSError, peewee.DatabaseError) as error:
-        raise OperatorError(f"DATABASE_URL: {path} can't be opened: {error}") from error
+    except peewee.ImproperlyConfigured as error:
+        extra = "postgres" if isinstance(database.obj, PostgresEngine) else "mysql"
+        raise OperatorError(f"DATABASE_URL: the driver is missing: pip install 'hookline[{extra}]'") from error
+    except (OSError, TypeError, ValueError, peewee.PeeweeException) as error:
+        raise OperatorError(f"DATABASE_URL: {_place(database_url)} can't be opened: {error}") from error
 
 
-def migrate() -> list[str]:
-    """Apply the migrations that are missing, under a lock, and return their names.
+def _engine(url: str) -> Any:
+    if url.startswith("sqlite:"):
+        path = Path(url.removeprefix("sqlite:///"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return SqliteEngine(path)
+    parameters = db_url.parse(url, unquote_password=True, unquote_user=True)
+    if url.startswith("postgres"):
+        return PostgresEngine(**parameters)
+    parameters["password"] = parameters.pop("passwd", parameters.pop("password", ""))
+    return MysqlEngine(**parameters)
 
-    Two processes may call it at once: the second waits, then finds nothing to do.
-    """
-    lock = Path(f"{database.obj.database}.migrate.lock")
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        return list(Runner(database.obj, str(MIGRATIONS)).up())
+
+def _place(url: str) -> str:
+    """Return the part of a URL that may be shown: no password."""
+    if url.startswith("sqlite:"):
+        return url.removeprefix("sqlite:///")
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 @contextmanager
 def write_transaction() -> Iterator[None]:
     """Run the block in one transaction that is durable once the block has ended.
 
-    Raises DatabaseUnavailable where the database can't be used; then nothing was written. Not reentrant.
+    Raises DatabaseUnavailable where the database can't be used, DatabaseConflict where the transaction lost against
+    another; then nothing was written. Not reentrant.
     """
-    with _writer, unavailable(), database.atomic("IMMEDIATE"):
+    with unavailable(), database.writing():
         yield
 
 
+def repeat_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
+    """Have `function`, which is one transaction, run again where it lost against another, up to five times."""
+
+    @wraps(function)
+    def repeated(*args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(CONFLICT_ATTEMPTS - 1):
+            try:
+                return function(*args, **kwargs)
+            except DatabaseConflict:
+                continue
+        return function(*args, **kwargs)
+
+    return repeated
+
+
 def relax_durability() -> None:
-    """Let this thread's commits survive a crash of the process, but perhaps not a power cut.
+    """Let this thread's commits survive a crash of the process, but perhaps not a power cut, where that is faster.
 
     For threads that record what can be done again: an attempt whose record is lost is made once more. Never for one
     that accepts events.
     """
-    database.execute_sql("PRAGMA synchronous = normal")
+    database.relax_durability()
 
 
 @contextmanager
@@ -89,7 +101,8 @@ def unavailable() -> Iterator[None]:
         first: BaseException = error
         while first.__context__ is not None:  # a full disk also makes the rollback fail: name the cause, not that
             first = first.__context__
-        raise DatabaseUnavailable(str(first)) from error
+        kind = DatabaseConflict if database.is_conflict(error) else DatabaseUnavailable
+        raise kind(" ".join(str(first).split())) from error
 
 
 def insert_rows(model: type[peewee.Model], rows: Sequence[Row]) -> None:
@@ -98,19 +111,32 @@ def insert_rows(model: type[peewee.Model], rows: Sequence[Row]) -> None:
     Many rows go in one statement. For a server that saves round trips. For SQLite it saves giving up the GIL once a
     row, after each of which a busy thread makes us wait to get it back.
     """
-    columns = [field.column_name for field in model._meta.sorted_fields]
-    start = 0
+    columns = tuple(field.column_name for field in model._meta.sorted_fields)
+    engine, start = database.obj, 0
     while start < len(rows):
-        # A power of two: few different statements, which the driver keeps prepared.
-        size = min(_ROWS, 1 << ((len(rows) - start).bit_length() - 1))
-        values = [value for row in rows[start : start + size] for value in row]
-        database.execute_sql(_insert_sql(model._meta.table_name, tuple(columns), size), values)
-        start += size
+        # A power of two: few different statements, which SQLite's driver keeps prepared.
+        size = min(engine.rows_at_once, 1 << ((len(rows) - start).bit_length() - 1))
+        chunk = rows[start : start + size]
+        if engine.bytes_at_once is not None:
+            chunk = _within(chunk, engine.bytes_at_once)
+        values = [value for row in chunk for value in row]
+        database.execute_sql(_insert_sql(database.param, model._meta.table_name, columns, len(chunk)), values)
+        start += len(chunk)
+
+
+def _within(rows: Sequence[Row], limit: int) -> Sequence[Row]:
+    """Return the first of `rows`, at least one, that a statement of `limit` bytes has room for; two bytes a character."""
+    total = 0
+    for number, row in enumerate(rows):
+        total += sum([2 * len(value) for value in row if type(value) is str])
+        if total > limit:
+            return rows[: max(number, 1)]
+    return rows
 
 
 @cache
-def _insert_sql(table: str, columns: tuple[str, ...], rows: int) -> str:
-    values = ", ".join([f"({marks(len(columns))})"] * rows)
+def _insert_sql(param: str, table: str, columns: tuple[str, ...], rows: int) -> str:
+    values = ", ".join([f"({', '.join([param] * len(columns))})"] * rows)
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"
 
 
@@ -125,7 +151,13 @@ def execute_many(sql: str, rows: Sequence[Row]) -> None:
     Plain SQL, prepared once: building a query for each row would cost several times what running it does.
     """
     if rows:
-        database.cursor().executemany(sql.replace("?", database.param), rows)
+        with peewee.__exception_wrapper__:
+            database.execute_each(sql.replace("?", database.param), rows)
+
+
+def database_now() -> int:
+    """Return the time in milliseconds UTC by the database's clock, which all processes share."""
+    return int(database.execute_sql(f"SELECT {database.clock_ms}").fetchone()[0])
 
 
 def is_available() -> bool:

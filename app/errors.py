@@ -5,6 +5,7 @@ HooklineError
 │   └── NotFound, Forbidden, Unauthenticated, TooManyRequests   with statuses of their own
 ├── ServiceUnavailable    answer 503 / exit: a server that we need is away; try again later
 │   ├── DatabaseUnavailable
+│   │   └── DatabaseConflict   the transaction lost against another: run it again
 │   └── QueueUnavailable  never fails a publish: the sweeper enqueues later
 └── OperatorError         print one line and exit non-zero: configuration or command line
 """
@@ -61,6 +62,10 @@ class ServiceUnavailable(HooklineError):
 
 class DatabaseUnavailable(ServiceUnavailable):
     """The database can't be reached."""
+
+
+class DatabaseConflict(DatabaseUnavailable):
+    """The database gave this transaction up in favour of another; the same again may succeed."""
 
 
 class QueueUnavailable(ServiceUnavailable):

@@ -10,7 +10,7 @@ from typing import Any
 from peewee import IntegrityError
 
 from app import models, outbox
-from app.database import insert_rows, unavailable, write_transaction
+from app.database import insert_rows, repeat_on_conflict, unavailable, write_transaction
 from app.event_types import Event
 from app.group_commit import GroupCommit
 from app.ids import new_id
@@ -75,6 +75,7 @@ class Publisher:
         outbox.enqueue(self._broker, [row[0] for row in plan.deliveries])
         return results
 
+    @repeat_on_conflict
     def _commit_plan(self, calls: Sequence[_Call]) -> "tuple[_Plan, list[Published]]":
         with unavailable():
             index = self._registry.refresh()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.attempts import Attempt, Due
-from app.database import execute_many, insert_rows, marks, unavailable, write_transaction
+from app.database import execute_many, insert_rows, marks, repeat_on_conflict, unavailable, write_transaction
 from app.errors import QueueUnavailable
 from app.models import DEAD, PENDING, SUCCESS, Delivery, Webhook, WebhookLog, database
 from app.queue import Broker, delivery_message
@@ -38,6 +38,8 @@ def load(delivery_ids: Sequence[str]) -> list[Due]:
     One that has been delivered, given up, put back or rescheduled meanwhile is not returned, so a doubled message is
     harmless. Raises DatabaseUnavailable.
     """
+    if not delivery_ids:
+        return []
     with unavailable():
         rows = database.execute_sql(
             _LOAD.format(marks=marks(len(delivery_ids)), mark=marks(1)), (*delivery_ids, PENDING)
@@ -45,6 +47,7 @@ def load(delivery_ids: Sequence[str]) -> list[Due]:
     return [Due(*row) for row in rows]
 
 
+@repeat_on_conflict
 def record(attempts: Sequence[Attempt]) -> None:
     """Make `attempts` durable in one transaction: a log row each, and the delivery removed or rescheduled.
 
@@ -76,18 +79,19 @@ def enqueue(broker: Broker, delivery_ids: Sequence[str]) -> bool:
         broker.enqueue_many([delivery_message(delivery_id) for delivery_id in delivery_ids])
     except QueueUnavailable as error:
         log.warning("deliveries=%d wait for the sweeper: %s", len(delivery_ids), error)
-        with write_transaction():
-            execute_many(_UNMARK, [(delivery_id, PENDING) for delivery_id in delivery_ids])
+        _unmark(delivery_ids)
         return False
     return True
 
 
+@repeat_on_conflict
 def put_back(delivery_ids: Sequence[str], until: int) -> None:
     """Take deliveries out of the queue's account: the sweeper enqueues them from `until` on. Counts no attempt."""
     with write_transaction():
         execute_many(_PUT_BACK, [(until, delivery_id, PENDING) for delivery_id in delivery_ids])
 
 
+@repeat_on_conflict
 def park(delivery_ids: Sequence[str]) -> None:
     """Keep deliveries of a disabled webhook, not to be sent before `release_parked`."""
     with write_transaction():
@@ -118,6 +122,7 @@ def cancel_pending(webhook_id: str) -> int:
     return int(Delivery.delete().where(Delivery.webhook_id == webhook_id).execute())
 
 
+@repeat_on_conflict
 def cancel(delivery_ids: Sequence[str]) -> None:
     """Remove deliveries whose webhook was deleted after they had been matched."""
     with write_transaction():
@@ -140,6 +145,13 @@ def finish_dead(delivery_id: str) -> None:
     Delivery.delete().where(Delivery.id == delivery_id, Delivery.state == DEAD).execute()
 
 
+@repeat_on_conflict
+def _unmark(delivery_ids: Sequence[str]) -> None:
+    with write_transaction():
+        execute_many(_UNMARK, [(delivery_id, PENDING) for delivery_id in delivery_ids])
+
+
+@repeat_on_conflict
 def _claim(condition: Any, order: Any, now: int, limit: int) -> list[str]:
     found = Delivery.select(Delivery.id).where(condition).order_by(order).limit(limit)
     with unavailable():

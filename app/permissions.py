@@ -6,7 +6,7 @@ from peewee import fn
 
 from app.authentication import Caller
 from app.errors import Forbidden
-from app.models import Grant, Webhook
+from app.models import Grant, Webhook, database
 
 FORBIDDEN = 250113
 
@@ -64,4 +64,5 @@ def _covers(association_type: str) -> Any:
     if association_type == PROJECT:
         return Webhook.association_id == Grant.project_id
     prefix = Grant.project_id.concat(":")
-    return fn.SUBSTR(Webhook.association_id, 1, fn.LENGTH(Grant.project_id) + 1) == prefix
+    length = getattr(fn, database.char_length)
+    return fn.SUBSTR(Webhook.association_id, 1, length(Grant.project_id) + 1) == prefix

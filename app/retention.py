@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from peewee import Model, fn
 
-from app.database import unavailable, write_transaction
+from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.ids import first_id_at
 from app.models import Delivery, Event, Webhook, WebhookLog
 
@@ -91,6 +91,7 @@ def _unlogged(event_ids: set[str]) -> list[str]:
         return list(event_ids.difference(_ids(query.tuples())))
 
 
+@repeat_on_conflict
 def _prune_tombstones(before: int) -> int:
     """Remove deleted webhooks whose logs are all gone; every process has long seen the deletion."""
     logged = WebhookLog.select(WebhookLog.id).where(WebhookLog.webhook_id == Webhook.id)
@@ -99,6 +100,7 @@ def _prune_tombstones(before: int) -> int:
         return int(Webhook.delete().where(gone).execute())
 
 
+@repeat_on_conflict
 def _delete(model: type[Model], ids: list[str]) -> int:
     if not ids:
         return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from app import outbox
 from app.authentication import Caller
-from app.database import unavailable, write_transaction
+from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.dates import to_iso
 from app.errors import BadRequest, NotFound
 from app.event_types import EVENT_TYPES
@@ -135,6 +135,7 @@ def show(services: Services, row: Webhook) -> dict[str, Any]:
     }
 
 
+@repeat_on_conflict
 def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields, *, now: int) -> bool:
     """Write `fields` over `row`, unless someone has changed it since it was read; return whether it was written."""
     meant = unmask(fields, stored_token(row, services.vault), stored_headers(row, services.vault))
@@ -154,6 +155,7 @@ def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields
     return bool(written)
 
 
+@repeat_on_conflict
 def _is_deleted(caller: Caller, row: Webhook, now: int) -> bool:
     # What is left says that there was a webhook and who may read its logs; it keeps no secrets.
     tombstone = {"deleted_at": now, "token": None, "headers": None, "secret": "", **_stamp(caller, now)}

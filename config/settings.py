@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 T = TypeVar("T")
@@ -27,10 +28,13 @@ class Settings:
     data_dir: Path
     database_url: str
     redis_url: str | None
+    redis_namespace: str
     secret_key: str | None
     admin_password: str | None
     host: str
     port: int
+    web_concurrency: int
+    web_threads: int
     timezone: ZoneInfo
     allow_networks: tuple[Network, ...]
     log_retention_days: int
@@ -61,11 +65,14 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(
         data_dir=data_dir,
         database_url=read("DATABASE_URL", f"sqlite:///{data_dir / 'hookline.db'}", _database_url),
-        redis_url=environ.get("REDIS_URL") or None,
-        secret_key=environ.get("HOOKLINE_SECRET_KEY") or None,
+        redis_url=read("REDIS_URL", "", str) or None,
+        redis_namespace=read("REDIS_NAMESPACE", "dramatiq", _namespace),
+        secret_key=_secret_key(environ),
         admin_password=environ.get("HOOKLINE_ADMIN_PASSWORD") or None,
         host=read("HOST", "127.0.0.1", str),
         port=read("PORT", "8080", _whole(1, 65_535)),
+        web_concurrency=read("WEB_CONCURRENCY", "1", _whole(1, 256)),
+        web_threads=read("WEB_THREADS", "16", _whole(1, 256)),
         timezone=read("TIMEZONE", "UTC", _timezone),
         allow_networks=read("ALLOW_NETWORKS", "", _networks),
         log_retention_days=read("LOG_RETENTION_DAYS", "90", _whole(1, 36_500)),
@@ -104,9 +111,26 @@ def _fraction(raw: str) -> float:
 
 
 def _database_url(raw: str) -> str:
-    if not raw.startswith("sqlite:///"):
-        raise ValueError("give a URL such as sqlite:///var/hookline.db")
+    if not re.match(r"sqlite:///.|(postgres|postgresql|mysql|mariadb)://.", raw):
+        raise ValueError(
+            "give a URL such as sqlite:///var/hookline.db, postgresql://user:password@host/name or mysql://…"
+        )
+    _ = urlsplit(raw).port  # raises ValueError for what is no port
+    return re.sub(r"^mariadb:", "mysql:", raw)
+
+
+def _namespace(raw: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", raw):
+        raise ValueError("give up to 64 letters, digits, dots, dashes or underscores")
     return raw
+
+
+def _secret_key(environ: Mapping[str, str]) -> str | None:
+    """Return the key, which must not be left to a file where the database is a server: such disks may not last."""
+    given = environ.get("HOOKLINE_SECRET_KEY", "").strip() or None
+    if given is None and environ.get("DATABASE_URL", "").strip():
+        raise SettingsError("HOOKLINE_SECRET_KEY is needed where DATABASE_URL is set: make one with `hookline secret`")
+    return given
 
 
 def _timezone(raw: str) -> ZoneInfo:

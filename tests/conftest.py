@@ -1,8 +1,10 @@
-"""What all tests share: settings and services on a fresh directory, the application, a receiver."""
+"""What all tests share: settings and services on each database, the application, a receiver."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from flask import Flask
@@ -10,35 +12,105 @@ from flask.testing import FlaskClient
 
 from app.api.context import EXTENSION, Context
 from app.authentication import Authenticator
-from app.database import connect, migrate
-from app.models import database
+from app.database import connect
+from app.models import TABLES, Counter, Lease, database
+from app.schema import migrate
 from app.services import Services, open_services
 from app.web import create_app
 from config.settings import Settings, load_settings
+from scripts import backends
 from tests.receiver import Receiver
+
+DATABASES = ("sqlite", "postgres", "mariadb")
+SECRET_KEY = "dGhlIHRlc3RzIGtlZXAgbm8gc2VjcmV0cyBhdCBhbGw="
+
+
+class Place(NamedTuple):
+    """Where a test's database is: a file to copy for SQLite, a server's URL for the others."""
+
+    kind: str
+    template: Path | None
+    url: str | None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--db", default=",".join(DATABASES), help="databases to test on, separated by commas")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that has to do with a database on every one that is asked for; `sqlite_only` on that alone."""
+    if "database_place" in metafunc.fixturenames:
+        asked = metafunc.config.getoption("--db").split(",")
+        only = metafunc.definition.get_closest_marker("sqlite_only")
+        names = [name for name in DATABASES if name in asked and (name == "sqlite" or not only)]
+        metafunc.parametrize("database_place", names, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty database, which each test gets a copy of: migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("migrated") / "hookline.db"
-    connect(f"sqlite:///{path}")
+def database_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A migrated, empty database: migrating one for each test takes longer than most tests."""
+    kind = request.param
+    if kind == "sqlite":
+        path = tmp_path_factory.mktemp("migrated") / "hookline.db"
+        _prepare(f"sqlite:///{path}")
+        yield Place(kind, path, None)
+        return
+    start = backends.postgres if kind == "postgres" else backends.mariadb
+    try:
+        server = start(durable=False)
+        running = server.__enter__()
+    except backends.BackendError as error:
+        missing(error)
+    try:
+        _prepare(running.url)
+        yield Place(kind, None, running.url)
+    finally:
+        server.__exit__(None, None, None)
+
+
+def missing(error: backends.BackendError) -> None:
+    """Fail where all services are required, skip the test otherwise."""
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(str(error))
+    pytest.skip(str(error))
+
+
+def _prepare(url: str) -> None:
+    connect(url)
     migrate()
     database.close()
-    return path
+
+
+def _empty() -> None:
+    for table in TABLES:
+        table.delete().execute()
+    Counter.insert_many([{"name": "webhooks"}, {"name": "logs_counted_until"}]).execute()
+    Lease.insert(name="scheduler").execute()
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return load_settings({"HOOKLINE_DATA": str(tmp_path), "ALLOW_NETWORKS": "127.0.0.0/8,::1/128"})
+def environ(tmp_path: Path, database_place: Place) -> dict[str, str]:
+    """The variables of a process on the test's database."""
+    made = {"HOOKLINE_DATA": str(tmp_path), "ALLOW_NETWORKS": "127.0.0.0/8,::1/128"}
+    if database_place.template is not None:
+        shutil.copy(database_place.template, tmp_path / "hookline.db")
+        return made
+    return {**made, "DATABASE_URL": str(database_place.url), "HOOKLINE_SECRET_KEY": SECRET_KEY}
 
 
 @pytest.fixture
-def services(settings: Settings, migrated: Path) -> Iterator[Services]:
-    shutil.copy(migrated, settings.data_dir / "hookline.db")
+def settings(environ: dict[str, str]) -> Settings:
+    return load_settings(environ)
+
+
+@pytest.fixture
+def services(settings: Settings, database_place: Place) -> Iterator[Services]:
     opened = open_services(settings)
     yield opened
     opened.close()
+    if database_place.url is not None:
+        with database.atomic():
+            _empty()
     database.close()
 
 

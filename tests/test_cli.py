@@ -18,6 +18,7 @@ import click
 import pytest
 import requests
 from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
 
 from app import models
 from app.accounts import password_fits
@@ -33,6 +34,7 @@ EVENT = {"type": "NODE_CREATED", "projectId": "p", "repoName": "r", "resourceKey
 CLEARED = {name: None for name in os.environ if name.startswith("HOOKLINE_")}
 
 Run = Callable[..., Result]
+KEY = Fernet.generate_key().decode()
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_a_data_directory_that_is_a_file_is_one_line(run: Run, tmp_path: Path) -
 
 def test_a_database_that_is_something_else_is_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("this is no database at all, but it is long enough to look at" * 20)
-    assert "x.db" in one_line(run("migrate", DATABASE_URL=f"sqlite:///{tmp_path / 'x.db'}"))
+    assert "x.db" in one_line(run("migrate", DATABASE_URL=f"sqlite:///{tmp_path / 'x.db'}", HOOKLINE_SECRET_KEY=KEY))
 
 
 # --- migrate, user, key

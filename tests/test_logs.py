@@ -42,6 +42,7 @@ def test_a_log_outlives_its_event(services: Services) -> None:
     assert page_of_logs(LogFilter(webhook_id="w", start=0, end=9), 1, 10).total == 1
 
 
+@pytest.mark.sqlite_only
 def test_a_page_is_found_through_the_index_of_webhook_and_time(services: Services) -> None:
     query = WebhookLog.select().where(WebhookLog.webhook_id == "w", WebhookLog.id >= "0", WebhookLog.id < "1")
     sql, params = query.order_by(WebhookLog.id.desc()).limit(20).sql()

@@ -202,6 +202,7 @@ class TestRecord:
         outbox.record([])
         assert logs() == []
 
+    @pytest.mark.sqlite_only
     def test_what_could_not_be_recorded_can_be_recorded_again(self, services: Services) -> None:
         make_event()
         delivery_id = make_delivery()

@@ -21,9 +21,9 @@ NEW = {"url": "http://a", "triggers": ["NODE_CREATED"], "associationType": "PROJ
 def test_each_change_raises_the_version_once(services: Services) -> None:
     webhook_id = create_webhook(services, ADMIN, NEW, 1)
     update_webhook(services, ADMIN, {"id": webhook_id, "url": "http://b"}, 2)
-    assert (Webhook.get().version, Counter.get().value) == (2, 2)
+    assert (Webhook.get().version, Counter.get_by_id("webhooks").value) == (2, 2)
     delete_webhook(ADMIN, webhook_id, 3)
-    assert (Webhook.get().version, Counter.get().value, Webhook.get().deleted_at) == (3, 3, 3)
+    assert (Webhook.get().version, Counter.get_by_id("webhooks").value, Webhook.get().deleted_at) == (3, 3, 3)
 
 
 def test_concurrent_changes_of_different_fields_are_all_kept(services: Services) -> None:

@@ -17,9 +17,9 @@ from granian.server import MTServer
 
 from app.accounts import ensure_first_admin
 from app.clock import now_ms
-from app.database import migrate
 from app.errors import OperatorError
 from app.queue import DELIVERIES
+from app.schema import migrate
 from app.services import Services, open_services
 from app.web import create_app
 from config.logs import configure_logging

@@ -2,10 +2,9 @@
 
 import msgspec
 from flask import Blueprint, Response
-from playhouse.migrations import Runner
 
-from app.database import MIGRATIONS, is_available
-from app.models import database
+from app.database import is_available
+from app.schema import state
 
 health = Blueprint("health", __name__)
 
@@ -21,7 +20,7 @@ def ready() -> Response:
     """Answer whether the database can be used as it is."""
     checks = {"database": is_available(), "migrations": False}
     if checks["database"]:
-        checks["migrations"] = all(known.applied for known in Runner(database.obj, str(MIGRATIONS)).status())
+        checks["migrations"] = not any(state())
     is_ready = all(checks.values())
     return _answer(200 if is_ready else 503, {"status": "ok" if is_ready else "unavailable", "checks": checks})
 

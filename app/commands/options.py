@@ -10,8 +10,9 @@ import click
 
 from app import models
 from app.client import Client
-from app.database import connect, migrate
+from app.database import connect
 from app.errors import OperatorError
+from app.schema import migrate
 from config.settings import Settings, load_settings
 
 DEFAULT_SERVER = "http://127.0.0.1:8080"

@@ -117,4 +117,4 @@ def up(_migrator: Any, db: Any) -> None:
         value = BigIntegerField()
 
     db.create_tables([Webhook, Event, Delivery, WebhookLog, User, Grant, AccessKey, Counter])
-    Counter.insert(name="webhooks", value=0).execute()
+    Counter.insert(name="webhooks", value=0).on_conflict_ignore().execute()

@@ -1,8 +1,14 @@
-"""What several processes on one database need: counts of logs, rejected events, the lease of the scheduler."""
+"""What several processes on one database need: counts of logs, rejected events, the lease of the scheduler.
+
+Every step may be repeated: MySQL commits each by itself, so a crash may leave the first of them done.
+"""
 
 from typing import Any
 
 from peewee import SQL, BigIntegerField, CharField, CompositeKey, IntegerField, Model, MySQLDatabase, TextField
+
+
+_FAILURES = "webhook_log_failures"
 
 
 def up(_migrator: Any, db: Any) -> None:
@@ -45,10 +51,14 @@ def up(_migrator: Any, db: Any) -> None:
         epoch = BigIntegerField()
 
     db.create_tables([LogCount, RejectedEvent, Lease])
-    Lease.insert(name="scheduler", holder="", until_at=0, epoch=0).execute()
-    Counter.insert(name="logs_counted_until", value=0).execute()
+    Lease.insert(name="scheduler", holder="", until_at=0, epoch=0).on_conflict_ignore().execute()
+    Counter.insert(name="logs_counted_until", value=0).on_conflict_ignore().execute()
     # Failures are few and looked for often: a partial index finds them, and costs a success nothing.
+    is_mysql = isinstance(db, MySQLDatabase)  # which has no partial indexes, and no safe way to make one
     failures = WebhookLog.index(
-        WebhookLog.webhook_id, WebhookLog.status, WebhookLog.id, name="webhook_log_failures", safe=False
+        WebhookLog.webhook_id, WebhookLog.status, WebhookLog.id, name=_FAILURES, safe=not is_mysql
     )
-    db.execute(failures if isinstance(db, MySQLDatabase) else failures.where(SQL("status <> 'SUCCESS'")))
+    if not is_mysql:
+        failures = failures.where(SQL("status <> 'SUCCESS'"))
+    if _FAILURES not in {index.name for index in db.get_indexes("webhook_log")}:
+        db.execute(failures)

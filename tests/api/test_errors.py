@@ -139,6 +139,7 @@ def test_an_absent_server_is_unavailable(failing: FlaskClient, caplog: pytest.Lo
     assert "an internal detail" in caplog.records[0].getMessage()
 
 
+@pytest.mark.sqlite_only
 def test_a_database_that_can_not_be_used_is_unavailable(
     services: Services, people: None, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dramatiq
@@ -30,11 +29,10 @@ HASTY = {
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(environ: dict[str, str]) -> Settings:
     return load_settings(
         {
-            "HOOKLINE_DATA": str(tmp_path),
-            "ALLOW_NETWORKS": "127.0.0.0/8",
+            **environ,
             "MAX_IN_FLIGHT": "8",
             "MAX_IN_FLIGHT_PER_WEBHOOK": str(PER_WEBHOOK),
             "RETRY_SCHEDULE": "1h",

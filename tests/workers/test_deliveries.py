@@ -211,6 +211,7 @@ def test_what_was_matched_while_its_webhook_was_being_deleted_is_cancelled(desk:
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.sqlite_only
 def test_an_attempt_is_recorded_once_the_database_can_be_written_again(
     desk: Desk, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +230,7 @@ def test_an_attempt_is_recorded_once_the_database_can_be_written_again(
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.sqlite_only
 def test_messages_are_kept_while_the_database_cannot_be_written(
     desk: Desk, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -92,6 +92,7 @@ def test_logs_within_the_retention_are_kept(desk: Desk) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.sqlite_only
 def test_a_job_waits_for_the_database_and_says_so_in_one_line(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     add_old_log(desk, 1_000 * DAY_MS)
     desk.publish()
