@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from app.address_guard import AddressGuard
+from app.brokers import open_broker
 from app.database import connect
 from app.events import Publisher
-from app.queue import Broker, open_broker
+from app.queue import Broker
 from app.registry import Registry
 from app.transport import Transport
 from app.vault import Vault, open_vault
@@ -34,7 +35,7 @@ def open_services(settings: Settings) -> Services:
     vault = open_vault(settings.secret_key, settings.data_dir)
     connect(settings.database_url)
     registry = Registry(vault)
-    broker = open_broker()
+    broker = open_broker(settings)
     return Services(
         settings=settings,
         vault=vault,

@@ -13,8 +13,9 @@ from app.database import insert_rows, write_transaction
 from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.ids import new_id
+from app.memory_broker import MEMORY_QUEUE_LIMIT
 from app.models import DEAD, FAIL, PENDING, SUCCESS, Delivery, Event, Webhook, WebhookLog, database
-from app.queue import DELIVERIES, MEMORY_QUEUE_LIMIT, delivery_message
+from app.queue import DELIVERIES, delivery_message
 from app.registry import current_version
 from app.services import Services
 from app.webhooks import create_webhook, update_webhook
@@ -58,7 +59,7 @@ def state(delivery_id: str) -> tuple[Any, ...] | None:
 def attempts(delivery_ids: Sequence[str], status: int | None = 200, error: str | None = None) -> list[Attempt]:
     """Return attempts at deliveries that are in the queue, each answered with `status`."""
     outcome = Outcome(status, {}, b"", error, NOW, 0)
-    return [judge(due, REQUEST, outcome, POLICY) for due in outbox.load(delivery_ids)]
+    return [judge(due, REQUEST, outcome, POLICY, now=NOW) for due in outbox.load(delivery_ids)]
 
 
 def logs() -> list[tuple[str, int]]:

@@ -5,8 +5,9 @@ from typing import Any
 from app.clock import now_ms
 from app.database import insert_rows, write_transaction
 from app.ids import new_id
+from app.memory_broker import MEMORY_QUEUE_LIMIT, MemoryBroker
 from app.models import DEAD, PENDING, Delivery
-from app.queue import DELIVERIES, MEMORY_QUEUE_LIMIT, MemoryBroker, delivery_message
+from app.queue import DELIVERIES, delivery_message
 from app.services import Services
 from app.sweep import BATCH, LEASE_MS, MAX_BATCHES, sweep
 from tests.test_outbox import make_delivery, state
