@@ -15,6 +15,7 @@ from app.retry import next_attempt_at, retry_after_ms
 from app.signing import sign
 
 GONE = 410
+LATEST_MS = 60_000
 
 
 class Due(NamedTuple):
@@ -69,11 +70,11 @@ def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, 
     return Request(webhook.url, headers, body, timeout_ms)
 
 
-def judge(due: Due, request: Request, outcome: Outcome, policy: Policy) -> Attempt:
-    """Return the attempt that ended with `outcome`: SUCCESS is a 2xx answer, complete and in time."""
+def judge(due: Due, request: Request, outcome: Outcome, policy: Policy, *, now: int) -> Attempt:
+    """Return the attempt that ended with `outcome`, recorded `now`: SUCCESS is a 2xx answer, complete and in time."""
     status = status_of(outcome)
     following = None if status == SUCCESS else _following(due, outcome, policy)
-    row = log_row(due, request, outcome, status=status, attempt=due.attempt + 1, following=following)
+    row = log_row(due, request, outcome, status=status, attempt=due.attempt + 1, following=following, now=now)
     gone = outcome.status == GONE and outcome.error is None
     return Attempt(due, row, status, following, webhook_gone=gone)
 
@@ -81,7 +82,7 @@ def judge(due: Due, request: Request, outcome: Outcome, policy: Policy) -> Attem
 def unbuildable(due: Due, url: str, now: int, attempt: int) -> Attempt:
     """Return the attempt of a delivery whose payload could not be built: an ERROR, which time won't mend."""
     outcome = Outcome(None, {}, b"", f"the payload could not be built: {due.error}", now, 0)
-    row = log_row(due, Request(url, {}, b"", 0), outcome, status=ERROR, attempt=attempt, following=None)
+    row = log_row(due, Request(url, {}, b"", 0), outcome, status=ERROR, attempt=attempt, following=None, now=now)
     return Attempt(due, row, ERROR, None, webhook_gone=False)
 
 
@@ -92,14 +93,18 @@ def status_of(outcome: Outcome) -> str:
 
 
 def log_row(
-    due: Due, request: Request, outcome: Outcome, *, status: str, attempt: int, following: int | None
+    due: Due, request: Request, outcome: Outcome, *, status: str, attempt: int, following: int | None, now: int
 ) -> tuple[Any, ...]:
-    """Return the row of WebhookLog, in the order of its fields. `attempt` is 0 for one made by hand."""
+    """Return the row of WebhookLog, in the order of its fields. `attempt` is 0 for one made by hand.
+
+    The id carries the time of the request, or a minute before `now` where recording was held up for longer: what is
+    older than that may have been counted already (app.log_counts).
+    """
     error = outcome.error
     if error is None and status == FAIL:
         error = f"the receiver answered {outcome.status}"
     return (
-        id_at(outcome.started_at),
+        id_at(max(outcome.started_at, now - LATEST_MS)),
         due.webhook_id,
         due.event_id,
         due.id,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from app import models, outbox
 from app.attempts import Attempt, Due, Policy, judge, log_row, request_for, status_of, unbuildable
+from app.clock import now_ms
 from app.database import insert_rows, write_transaction
 from app.errors import NotFound
 from app.event_types import EVENT_TYPES, WEBHOOK_TEST, event_from
@@ -74,7 +75,8 @@ def deliver(services: Services, delivery_id: str, now: int) -> None:
     settle(found)
     for due, webhook in found.ready:
         request = _request(services, due, webhook, now)
-        outbox.record([judge(due, request, services.transport.send(request), policy(services.settings))])
+        outcome = services.transport.send(request)
+        outbox.record([judge(due, request, outcome, policy(services.settings), now=now_ms())])
 
 
 def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], user_id: str, now: int) -> str:
@@ -115,7 +117,7 @@ def _send_now(services: Services, due: Due, webhook: Webhook, now: int) -> str:
         request = _request(services, due, webhook, now)
         outcome = services.transport.send(request)
         status = status_of(outcome)
-        row = log_row(due, request, outcome, status=status, attempt=0, following=None)
+        row = log_row(due, request, outcome, status=status, attempt=0, following=None, now=now_ms())
     with write_transaction():
         insert_rows(WebhookLog, [row])
         if status == SUCCESS:

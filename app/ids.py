@@ -18,6 +18,11 @@ def first_id_at(at_ms: int) -> str:
     return f"{max(at_ms, 0):012x}{'0' * 20}"
 
 
+def time_of(made_id: str) -> int:
+    """Return the time that an id is stamped with, in milliseconds UTC."""
+    return int(made_id[:12], 16)
+
+
 def id_at(at_ms: int) -> str:
     """Return a new random id stamped with `at_ms` (milliseconds UTC), for rows about a past moment."""
     return f"{at_ms:012x}{str(uuid_utils.uuid7().hex)[12:]}"

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peewee import Model, fn
 
 from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.ids import first_id_at
+from app.log_counts import HOUR_MS, forget_before
 from app.models import Delivery, Event, Webhook, WebhookLog
 
 DAY_MS = 86_400_000
@@ -29,12 +30,10 @@ def prune(retention_days: int, now: int, pause: Callable[[float], None] = time.s
 
     Each batch is a transaction of its own, so it may be stopped and repeated at any time. Raises DatabaseUnavailable.
     """
-    before = now - retention_days * DAY_MS
-    return Pruned(
-        logs=_in_batches(lambda: _prune_logs(before), pause),
-        events=_prune_events(before, pause),
-        webhooks=_prune_tombstones(before),
-    )
+    before = (now - retention_days * DAY_MS) // HOUR_MS * HOUR_MS  # whole hours, as they are counted
+    logs = _in_batches(lambda: _prune_logs(before), pause)
+    forget_before(before)
+    return Pruned(logs, _prune_events(before, pause), _prune_tombstones(before))
 
 
 def _in_batches(run: Callable[[], int], pause: Callable[[float], None]) -> int:
@@ -46,10 +45,11 @@ def _in_batches(run: Callable[[], int], pause: Callable[[float], None]) -> int:
 
 
 def _prune_logs(before: int) -> int:
-    old = WebhookLog.select(WebhookLog.id).where(WebhookLog.id < first_id_at(before)).order_by(WebhookLog.id)
+    edge = first_id_at(before)
+    old = WebhookLog.select(WebhookLog.id).where(WebhookLog.id < edge).order_by(WebhookLog.id)
     with unavailable():
-        ids = _ids(old.limit(BATCH).tuples())
-    return _delete(WebhookLog, ids)
+        following = old.limit(1).offset(BATCH).scalar()
+    return _delete(WebhookLog, WebhookLog.id < (following or edge))
 
 
 def _prune_events(before: int, pause: Callable[[float], None]) -> int:
@@ -61,7 +61,7 @@ def _prune_events(before: int, pause: Callable[[float], None]) -> int:
         if not page:
             return total
         position = page[-1]
-        total += _delete(Event, _unlogged({event_id for _, event_id in page} - owed))
+        total += _delete_events(_unlogged({event_id for _, event_id in page} - owed))
         pause(PAUSE_S)
 
 
@@ -100,12 +100,14 @@ def _prune_tombstones(before: int) -> int:
         return int(Webhook.delete().where(gone).execute())
 
 
+def _delete_events(ids: list[str]) -> int:
+    return _delete(Event, Event.id.in_(ids)) if ids else 0
+
+
 @repeat_on_conflict
-def _delete(model: type[Model], ids: list[str]) -> int:
-    if not ids:
-        return 0
+def _delete(model: type[Model], condition: Any) -> int:
     with write_transaction():
-        return int(model.delete().where(model.id.in_(ids)).execute())
+        return int(model.delete().where(condition).execute())
 
 
 def _ids(rows: Iterable[tuple[str]]) -> list[str]:

@@ -45,7 +45,7 @@ def columns(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def made(due: Due = DUE, what: Outcome | None = None, policy: Policy = POLICY) -> Attempt:
-    return judge(due, REQUEST, what or outcome(), policy)
+    return judge(due, REQUEST, what or outcome(), policy, now=NOW)
 
 
 def request(credentials: Credentials, now: int = NOW) -> Request:
@@ -182,6 +182,6 @@ def test_a_payload_that_could_not_be_built_is_an_error_that_time_will_not_mend()
 
 
 def test_an_attempt_by_hand_counts_as_number_zero() -> None:
-    row = columns(log_row(DUE, REQUEST, outcome(500), status=FAIL, attempt=0, following=None))
+    row = columns(log_row(DUE, REQUEST, outcome(500), status=FAIL, attempt=0, following=None, now=NOW))
     assert (row["attempt"], row["status"], row["next_attempt_at"]) == (0, FAIL, None)
     assert row["error"] == "the receiver answered 500"

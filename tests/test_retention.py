@@ -11,7 +11,7 @@ from app.retention import BATCH, DAY_MS, PAUSE_S, Pruned, prune
 from app.services import Services
 from tests.test_outbox import make_delivery, make_event
 
-NOW = 1_700_000_000_000
+NOW = 1_699_999_200_000  # a full hour: logs are counted, and go, by whole hours
 DAYS = 90
 LIMIT = NOW - DAYS * DAY_MS  # the first moment that is kept
 OLD = LIMIT - 1

@@ -10,22 +10,21 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-import dramatiq
 from dramatiq.broker import MessageProxy
 
 from app import outbox
 from app.attempts import Attempt, Due, judge, request_for
 from app.clock import now_ms
 from app.database import relax_durability
-from app.delivery import deliver, policy, settle, triage
+from app.delivery import policy, settle, triage
 from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
 from app.matching import Webhook
 from app.models import SUCCESS
-from app.queue import DELIVER_ACTOR, DELIVERIES, BatchConsumer
+from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
 
 log = logging.getLogger(__name__)
@@ -50,16 +49,6 @@ class _Ended(NamedTuple):
     held: _Held
     request: Request
     outcome: Outcome
-
-
-def declare_actors(services: Services) -> None:
-    """Declare the actor `deliver`, with which a plain Dramatiq worker gives the same result one by one."""
-
-    broker = cast(dramatiq.Broker, services.broker)
-
-    @dramatiq.actor(actor_name=DELIVER_ACTOR, queue_name=DELIVERIES, broker=broker)
-    def deliver_now(delivery_id: str) -> None:
-        deliver(services, delivery_id, now_ms())
 
 
 class DeliveryPipeline:
@@ -103,12 +92,14 @@ class DeliveryPipeline:
             self._services.transport.call_soon(self._record)
 
     def stop(self, timeout_s: float) -> None:
-        """Finish what is in flight up to `timeout_s`; requeue what waits. Call `accept` no more."""
+        """Finish what is in flight up to `timeout_s`; requeue what waits, and what is left. Call `accept` no more."""
         self._services.transport.call_soon(self._requeue_waiting)
         with self._changed:
-            self._changed.wait_for(lambda: not self._held and not self._incoming, timeout_s)
-        if self._held:
+            is_over = self._changed.wait_for(lambda: not self._held and not self._incoming, timeout_s)
+        if not is_over:
+            self._services.transport.stop()  # from here on nothing ends or is recorded any more
             log.warning("in_flight=%d left unfinished; they are sent again", len(self._held))
+            self._consumer.requeue([item.message for item in self._held.values()])
 
     def _free(self) -> int:
         if self._pause_until > now_ms():
@@ -131,7 +122,8 @@ class DeliveryPipeline:
     def _sort(self, messages: Sequence[MessageProxy]) -> None:
         """Start the deliveries that `messages` point at, or let them wait, or say in the database why not."""
         now = now_ms()
-        fresh = {message.args[0]: message for message in messages if message.args[0] not in self._held}
+        named = ((_delivery_id(message), message) for message in messages)
+        fresh = {delivery_id: message for delivery_id, message in named if delivery_id not in self._held}
         found = triage(outbox.load(list(fresh)), self._services.registry.refresh(), now)
         settle(found)
         starting: list[_Held] = []
@@ -147,7 +139,7 @@ class DeliveryPipeline:
         self._put_back(refused, now)
 
     def _is_held(self, message: MessageProxy) -> bool:
-        item = self._held.get(message.args[0])
+        item = self._held.get(_delivery_id(message))
         return item is not None and item.message is message
 
     def _start(self, items: Sequence[_Held], now: int) -> None:
@@ -170,7 +162,8 @@ class DeliveryPipeline:
             return
         settings = self._services.settings
         batch = self._ended
-        attempts = [judge(item.due, request, outcome, policy(settings)) for item, request, outcome in batch]
+        now = now_ms()
+        attempts = [judge(item.due, request, outcome, policy(settings), now=now) for item, request, outcome in batch]
         try:
             outbox.record(attempts)
         except DatabaseUnavailable as error:
@@ -216,6 +209,12 @@ class DeliveryPipeline:
             del self._held[item.due.id]
         with self._changed:
             self._changed.notify_all()
+
+
+def _delivery_id(message: MessageProxy) -> str:
+    """Return what a message points at; "", which is no delivery, where a stranger put something else on the queue."""
+    found = message.args[0] if message.args else ""
+    return found if isinstance(found, str) else ""
 
 
 def _log_attempt(attempt: Attempt, outcome: Outcome) -> None:

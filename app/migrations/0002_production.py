@@ -7,7 +7,6 @@ from typing import Any
 
 from peewee import SQL, BigIntegerField, CharField, CompositeKey, IntegerField, Model, MySQLDatabase, TextField
 
-
 _FAILURES = "webhook_log_failures"
 
 
