@@ -36,15 +36,20 @@ def create_user(name: str, password: str, *, admin: bool, now: int) -> None:
         User.insert(id=name, password_hash=password_hash, admin=admin, created_at=now).execute()
 
 
+def has_users() -> bool:
+    """Return whether there is any user."""
+    with unavailable():
+        return bool(User.select().exists())
+
+
 def ensure_first_admin(password: str | None, now: int) -> str | None:
     """Make the user `admin` where there is no user at all.
 
     Returns the random password made for it, None where none was made. Two processes may call it at once: one of them
     makes the user. Raises OperatorError for a password that can't be used.
     """
-    with unavailable():
-        if User.select().exists():
-            return None
+    if has_users():
+        return None
     made = password or secrets.token_urlsafe(18)
     password_hash = hash_password(made)
     with write_transaction():

@@ -10,12 +10,14 @@ import click
 import peewee
 
 from app.client import ClientError
-from app.commands.accounts import key, migrate, user
+from app.commands.accounts import key, user
 from app.commands.demo import demo
+from app.commands.events import events
 from app.commands.failures import describe
 from app.commands.listen import listen
 from app.commands.options import data_option
 from app.commands.publish import publish
+from app.commands.setup import migrate, release, secret
 from app.errors import HooklineError
 from config.settings import SettingsError
 
@@ -62,7 +64,7 @@ def main() -> None:
     """Deliver the events of an artifact repository to webhooks."""
 
 
-for command in (user, key, migrate, publish, listen, demo):
+for command in (user, key, secret, migrate, release, publish, events, listen, demo):
     main.add_command(command)
 
 if __name__ == "__main__":

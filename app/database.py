@@ -125,7 +125,7 @@ def insert_rows(model: type[peewee.Model], rows: Sequence[Row]) -> None:
 
 
 def _within(rows: Sequence[Row], limit: int) -> Sequence[Row]:
-    """Return the first of `rows`, at least one, that a statement of `limit` bytes has room for; two bytes a character."""
+    """Return the first of `rows`, at least one, that a statement of `limit` bytes holds at two bytes a character."""
     total = 0
     for number, row in enumerate(rows):
         total += sum([2 * len(value) for value in row if type(value) is str])

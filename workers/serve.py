@@ -18,15 +18,14 @@ from granian.server import MTServer
 from app.accounts import ensure_first_admin
 from app.clock import now_ms
 from app.errors import OperatorError
-from app.queue import DELIVERIES
 from app.schema import migrate
 from app.services import Services, open_services
 from app.web import create_app
 from config.logs import configure_logging
 from config.settings import Settings
-from workers.consumer import BatchConsumerMiddleware
-from workers.deliveries import DeliveryPipeline, declare_actors
-from workers.scheduler import start_scheduler
+from workers.actors import consume_in_batches, declare_actors
+from workers.lease import Lease
+from workers.scheduler import ROLE, start_scheduler
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
     """Run the whole service in this process, until Ctrl-C or SIGTERM."""
     settings = replace(settings, host=host or settings.host, port=port or settings.port)
     configure_logging(settings.log_level)
-    with only_process(settings.data_dir):
+    with only_process(settings.data_dir) if settings.redis_url is None else contextlib.nullcontext():
         refuse_taken_port(settings.host, settings.port)
         services = open_services(settings)
         migrate()
@@ -86,9 +85,7 @@ def worker(services: Services) -> Iterator[None]:
     """Run a Dramatiq worker with the batch consumer."""
     broker: Any = services.broker
     declare_actors(services)
-    broker.add_middleware(
-        BatchConsumerMiddleware(broker, DELIVERIES, lambda consumer: DeliveryPipeline(services, consumer))
-    )
+    consume_in_batches(services)
     running = dramatiq.Worker(broker, worker_threads=1)
     running.start()
     try:
@@ -99,12 +96,15 @@ def worker(services: Services) -> Iterator[None]:
 
 @contextlib.contextmanager
 def scheduler(services: Services) -> Iterator[None]:
-    """Run the scheduler."""
-    running = start_scheduler(services)
+    """Run the scheduler: on Redis beside others, else as the only process there is."""
+    lease = None if services.settings.redis_url is None else Lease(ROLE)
+    running = start_scheduler(services, lease)
     try:
         yield
     finally:
         running.shutdown()
+        if lease is not None:
+            lease.release()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`hookline user`, `hookline key` and `hookline migrate`: what is done in the database itself."""
+"""`hookline user` and `hookline key`: what is done in the database itself."""
 
 from collections.abc import Sequence
 
@@ -58,12 +58,3 @@ def create_key(settings: Settings, app: str, scopes: Sequence[str]) -> None:
         access_key, secret_key = accounts.create_access_key(app, scopes, now_ms())
     click.echo(f"Access key: {access_key}\nSecret key: {secret_key}")
     click.echo("The secret key is not shown again.", err=True)
-
-
-@click.command()
-@data_option
-@click.pass_obj
-def migrate(settings: Settings) -> None:
-    """Bring the database up to date with this version."""
-    with open_database(settings) as applied:
-        click.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")

@@ -10,9 +10,10 @@ import pytest
 from dramatiq.broker import MessageProxy
 
 from app.errors import DatabaseUnavailable
-from app.queue import BatchConsumer, MemoryBroker
+from app.memory_broker import MemoryBroker
+from app.queue import BatchConsumer
 from tests.server import eventually
-from workers.consumer import BatchConsumerMiddleware
+from workers.consumer import BatchConsumerMiddleware, Feed
 
 QUEUE = "parcels"
 
@@ -69,7 +70,7 @@ def consuming(broker: MemoryBroker, *failures: Exception, places: int = 10) -> I
         made.append(Collector(consumer, places, list(failures)))
         return made[0]
 
-    broker.add_middleware(BatchConsumerMiddleware(broker, QUEUE, pipeline))
+    broker.add_middleware(BatchConsumerMiddleware(broker, [Feed(QUEUE, pipeline)]))
     worker = dramatiq.Worker(broker, worker_threads=1)
     worker.start()
     try:

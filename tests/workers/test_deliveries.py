@@ -17,7 +17,7 @@ from app.sweep import sweep
 from tests.receiver import Answer, Receiver
 from tests.server import eventually
 from tests.workers.conftest import PER_WEBHOOK, Desk
-from workers.deliveries import declare_actors
+from workers.actors import declare_actors
 from workers.serve import worker
 
 Running = Callable[[Services], AbstractContextManager[None]]

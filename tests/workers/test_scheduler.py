@@ -4,6 +4,7 @@ import pytest
 
 from app.clock import now_ms
 from app.ids import id_at
+from app.log_counts import HOUR_MS
 from app.models import Delivery, Event, WebhookLog
 from app.queue import DELIVERIES
 from app.retention import DAY_MS
@@ -78,7 +79,7 @@ def test_what_a_process_before_this_one_had_in_its_queue_is_enqueued_again(desk:
 
 def test_old_logs_and_their_events_are_pruned_when_it_starts(desk: Desk) -> None:
     days = desk.services.settings.log_retention_days
-    add_old_log(desk, days * DAY_MS + 60_000)
+    add_old_log(desk, days * DAY_MS + HOUR_MS)
     with scheduler(desk.services):
         eventually(lambda: not desk.logs() and not Event.select().exists())
     assert WebhookLog.select().count() == 0

@@ -1,0 +1,54 @@
+"""What the Dramatiq command line loads: `dramatiq workers.main`. `hookline worker` runs just that, after a check."""
+
+import gc
+import os
+import signal
+import sys
+import time
+from types import FrameType
+
+from app.errors import HooklineError
+from app.schema import require_current
+from app.services import Services, open_services
+from config.settings import SettingsError, load_settings
+from workers.actors import consume_in_batches, declare_actors
+
+ONE_MOMENT_S = 5.0
+
+
+def _open() -> Services:
+    """Open everything, or end the process with one line: Dramatiq would print a traceback, and go on with others."""
+    try:
+        services = open_services(load_settings(os.environ))
+        require_current()
+    except (HooklineError, SettingsError) as error:
+        sys.exit(f"hookline worker: {error}")
+    return services
+
+
+def _heed_once() -> None:
+    """Take the signals that come within a moment for one.
+
+    Platforms and `honcho` signal every process, and Dramatiq's master passes its own on. Dramatiq takes the second for
+    impatience, and would end without draining.
+    """
+    heed, heeded_at = signal.getsignal(signal.SIGTERM), [float("-inf")]
+
+    def once(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - heeded_at[0] > ONE_MOMENT_S:
+            heeded_at[0] = now
+            if callable(heed):
+                heed(number, frame)
+
+    if callable(heed):
+        signal.signal(signal.SIGTERM, once)
+
+
+services = _open()
+_heed_once()
+declare_actors(services)
+consume_in_batches(services)
+# Rows and requests hold no reference cycles, so nearly all the collector's work is in vain; it took 5 % of the time.
+gc.freeze()
+gc.set_threshold(100_000, 50, 100)
