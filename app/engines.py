@@ -9,6 +9,8 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ CONNECT_TIMEOUT_S = 5
 # Past this a server is taken for gone; a migration of a large table is the longest statement there is.
 READ_TIMEOUT_S = 600
 LOCK_WAIT_S = 10
+ROWS_AT_ONCE = 512
+SQLITE_ROWS_AT_ONCE = 128  # past that it gets no faster
+MYSQL_BYTES_AT_ONCE = 4 * 1024 * 1024  # max_allowed_packet is 16 MiB by default, on old servers 4
 MIGRATION_LOCK = 0x686F6F6B  # any number that is the same in every version
 
 # WAL lets readers go on during a commit. synchronous=FULL syncs the log at every commit: what was answered with 202
@@ -32,15 +37,15 @@ SQLITE_PRAGMAS = {
 }
 SQLITE_BUSY_TIMEOUT_S = 15
 
+Row = Sequence[Any]
+
 
 class SqliteEngine(peewee.SqliteDatabase):  # type: ignore[misc]  # peewee carries no type information
     """SQLite, in a file."""
 
+    is_embedded = True
     clock_ms = "CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)"
     char_length = "LENGTH"
-    # In one INSERT: past that it gets no faster. A power of two at a time: few statements, which the driver prepares.
-    rows_at_once = 128
-    bytes_at_once: int | None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +72,19 @@ class SqliteEngine(peewee.SqliteDatabase):  # type: ignore[misc]  # peewee carri
         with self._file_lock("migrate"):
             yield
 
-    def execute_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Insert `rows`, many in one statement: after each the GIL changes hands, and a busy thread keeps us waiting.
+
+        A power of two at a time makes few different statements, which the driver keeps prepared.
+        """
+        start = 0
+        while start < len(rows):
+            size = min(SQLITE_ROWS_AT_ONCE, 1 << ((len(rows) - start).bit_length() - 1))
+            values = [value for row in rows[start : start + size] for value in row]
+            self.execute_sql(insert_sql(self.param, table, columns, size), values)
+            start += size
+
+    def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `sql` for each of `rows`."""
         self.cursor().executemany(sql, rows)
 
@@ -88,7 +105,7 @@ class SqliteEngine(peewee.SqliteDatabase):  # type: ignore[misc]  # peewee carri
 class _ServerEngine:
     """What the engines with a server share. A mixin: Peewee's class comes after it."""
 
-    rows_at_once = 512
+    is_embedded = False
 
     def execute_sql(self: Any, sql: str, params: Any = None) -> Any:
         """See peewee.Database. Connects again, once, where the server had closed an idle connection."""
@@ -123,7 +140,6 @@ class PostgresEngine(_ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[
 
     clock_ms = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
     char_length = "LENGTH"
-    bytes_at_once: int | None = None
 
     def __init__(self, **parameters: Any) -> None:
         parameters.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
@@ -141,11 +157,16 @@ class PostgresEngine(_ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[
         finally:
             self.execute_sql("SELECT pg_advisory_unlock(%s)", (MIGRATION_LOCK,))
 
-    def execute_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Insert `rows` with COPY, which costs a third of an INSERT on either side: no literals to quote and parse."""
+        lines = ["\t".join([_copy_text(value) for value in row]) for row in rows]
+        self.cursor().copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", StringIO("\n".join(lines)))
+
+    def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `sql` for each of `rows`, many in one round trip."""
         from psycopg2.extras import execute_batch
 
-        execute_batch(self.cursor(), sql, rows, page_size=self.rows_at_once)
+        execute_batch(self.cursor(), sql, rows, page_size=ROWS_AT_ONCE)
 
     def is_conflict(self, error: BaseException) -> bool:
         """Return whether the error says that this transaction was given up in favour of another."""
@@ -161,7 +182,6 @@ class MysqlEngine(_ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
 
     clock_ms = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
     char_length = "CHAR_LENGTH"
-    bytes_at_once: int | None = 4 * 1024 * 1024  # max_allowed_packet is 16 MiB by default, on old servers 4
 
     def __init__(self, **parameters: Any) -> None:
         parameters = {
@@ -197,7 +217,16 @@ class MysqlEngine(_ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
         finally:
             self.execute_sql("SELECT RELEASE_LOCK(%s)", (name,))
 
-    def execute_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Insert `rows`, as many in one statement as its limits allow."""
+        start = 0
+        while start < len(rows):
+            chunk = _within(rows[start : start + ROWS_AT_ONCE], MYSQL_BYTES_AT_ONCE)
+            values = [value for row in chunk for value in row]
+            self.execute_sql(insert_sql(self.param, table, columns, len(chunk)), values)
+            start += len(chunk)
+
+    def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `sql` for each of `rows`."""
         self.cursor().executemany(sql, rows)
 
@@ -208,3 +237,33 @@ class MysqlEngine(_ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
 
     def _is_lost(self, connection: Any) -> bool:
         return not connection.open
+
+
+@cache
+def insert_sql(param: str, table: str, columns: tuple[str, ...], rows: int) -> str:
+    """Return the INSERT of so many rows, with `param` as its parameter marks."""
+    values = ", ".join([f"({', '.join([param] * len(columns))})"] * rows)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"
+
+
+def _copy_text(value: str | int | None) -> str:
+    """Return a value in COPY's text format (PostgreSQL's COPY, "Text Format")."""
+    if value is None:
+        return "\\N"
+    if type(value) is not str:
+        return str(value)
+    if "\\" in value:
+        value = value.replace("\\", "\\\\")
+    if "\n" in value or "\r" in value or "\t" in value:
+        value = value.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    return value
+
+
+def _within(rows: Sequence[Row], limit: int) -> Sequence[Row]:
+    """Return the first of `rows`, at least one, that a statement of `limit` bytes holds at two bytes a character."""
+    total = 0
+    for number, row in enumerate(rows):
+        total += sum([2 * len(value) for value in row if type(value) is str])
+        if total > limit:
+            return rows[: max(number, 1)]
+    return rows

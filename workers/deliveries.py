@@ -1,8 +1,7 @@
 """The delivery pipeline of a worker process: load, send, record, all in batches of whatever is there now.
 
-Two threads: the consumer's waits for messages; the transport's loads, sends, and between two turns of its loop
-commits whatever has ended, acknowledges, and starts what waited for a place. One thread for all of that is fastest:
-threads of Python that share this work spend more time on handing over the interpreter than on working.
+The consumer's thread waits for messages. The transport's thread sends, and decides: only there is touched what is held.
+The work on the database is done at a desk (workers.desk), from where the result comes back to the transport's thread.
 """
 
 import logging
@@ -26,6 +25,7 @@ from app.matching import Webhook
 from app.models import SUCCESS
 from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
+from workers.desk import open_desk
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class _Ended(NamedTuple):
 class DeliveryPipeline:
     """Delivers what messages point at: `room` tells how many it can take now, `accept` takes them.
 
-    All work is done in the transport's thread, so nothing here is shared but the count of what is held. A delivery
+    A delivery
     keeps its place in the process until its attempt is recorded. So a killed process leaves at most `max_in_flight`
     requests that were sent and not recorded, which is the bound of duplicates.
     """
@@ -64,13 +64,16 @@ class DeliveryPipeline:
         self._services = services
         self._consumer = consumer
         self._limit = settings.max_in_flight
+        self._transport = services.transport
+        self._desk = open_desk(services.transport)
         self._held: dict[str, _Held] = {}
         self._lanes = Lanes[_Held](settings.max_in_flight_per_webhook, STALL_MS)
         self._ended: list[_Ended] = []
+        self._recording = False
         self._incoming = 0  # messages accepted and not yet looked at
         self._pause_until = 0  # while the database is away
         self._changed = threading.Condition()
-        services.transport.call_soon(relax_durability)
+        self._desk.run(relax_durability)
 
     def room(self, timeout_s: float) -> int:
         """Wait for a free place up to `timeout_s`, and return how many messages can be taken."""
@@ -82,24 +85,25 @@ class DeliveryPipeline:
         """Take `messages` over: each is acknowledged once its attempt is recorded, or put back."""
         with self._changed:
             self._incoming += len(messages)
-        self._services.transport.call_soon(partial(self._take, messages))
+        self._desk.run(partial(self._look_up, messages))
 
     def tick(self) -> None:
         """Let go of what can't be sent soon, and repeat what the database refused."""
         if self._lanes.waiting:
-            self._services.transport.call_soon(self._put_back_stalled)
+            self._transport.call_soon(self._put_back_stalled)
         if self._ended:
-            self._services.transport.call_soon(self._record)
+            self._transport.call_soon(self._record)
 
     def stop(self, timeout_s: float) -> None:
         """Finish what is in flight up to `timeout_s`; requeue what waits, and what is left. Call `accept` no more."""
-        self._services.transport.call_soon(self._requeue_waiting)
+        self._transport.call_soon(self._requeue_waiting)
         with self._changed:
             is_over = self._changed.wait_for(lambda: not self._held and not self._incoming, timeout_s)
         if not is_over:
-            self._services.transport.stop()  # from here on nothing ends or is recorded any more
+            self._transport.stop()  # from here on nothing ends any more
             log.warning("in_flight=%d left unfinished; they are sent again", len(self._held))
             self._consumer.requeue([item.message for item in self._held.values()])
+        self._desk.close()
 
     def _free(self) -> int:
         if self._pause_until > now_ms():
@@ -107,40 +111,53 @@ class DeliveryPipeline:
         held = len(self._held) + self._incoming
         return min(self._limit - held + self._lanes.waiting, 2 * self._limit - held)
 
-    def _take(self, messages: Sequence[MessageProxy]) -> None:
+    # --- taking messages: at the desk, then in the transport's thread
+
+    def _look_up(self, messages: Sequence[MessageProxy]) -> None:
+        """Find the deliveries that `messages` point at, and settle those that need no request."""
         try:
-            self._sort(messages)
+            ids = list({_delivery_id(message) for message in messages})
+            found = triage(outbox.load(ids), self._services.registry.refresh(), now_ms())
+            settle(found)
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
             self._consumer.requeue(messages)
-        finally:
-            with self._changed:
-                self._incoming -= len(messages)
-                self._changed.notify_all()
+            self._transport.call_soon(partial(self._arrived, len(messages)))
+        else:
+            self._transport.call_soon(partial(self._sort, messages, found.ready))
 
-    def _sort(self, messages: Sequence[MessageProxy]) -> None:
-        """Start the deliveries that `messages` point at, or let them wait, or say in the database why not."""
+    def _sort(self, messages: Sequence[MessageProxy], ready: Sequence[tuple[Due, Webhook]]) -> None:
+        """Start the deliveries that are `ready`, or let them wait; what is not ours to hold is acknowledged."""
         now = now_ms()
-        named = ((_delivery_id(message), message) for message in messages)
-        fresh = {delivery_id: message for delivery_id, message in named if delivery_id not in self._held}
-        found = triage(outbox.load(list(fresh)), self._services.registry.refresh(), now)
-        settle(found)
+        named = {_delivery_id(message): message for message in messages}
         starting: list[_Held] = []
         refused: list[_Held] = []
-        for due, webhook in found.ready:
-            item = _Held(fresh[due.id], due, webhook)
+        for due, webhook in ready:
+            if due.id in self._held:
+                continue
+            item = _Held(named[due.id], due, webhook)
             verdict = self._lanes.arrive(webhook.id, item, now)
             self._held[due.id] = item
             if verdict != "wait":
                 (starting if verdict == "start" else refused).append(item)
-        self._consumer.ack_many([message for message in messages if not self._is_held(message)])
+        finished = [message for message in messages if not self._is_held(message)]
+        if finished:
+            self._desk.run(partial(self._consumer.ack_many, finished))
         self._start(starting, now)
         self._put_back(refused, now)
+        self._arrived(len(messages))
+
+    def _arrived(self, count: int) -> None:
+        with self._changed:
+            self._incoming -= count
+            self._changed.notify_all()
 
     def _is_held(self, message: MessageProxy) -> bool:
         item = self._held.get(_delivery_id(message))
         return item is not None and item.message is message
+
+    # --- sending, in the transport's thread
 
     def _start(self, items: Sequence[_Held], now: int) -> None:
         timeout_ms = self._services.settings.request_timeout_ms
@@ -149,55 +166,72 @@ class DeliveryPipeline:
             credentials = self._services.registry.credentials(item.webhook)
             request = request_for(item.due, item.webhook, credentials, now, timeout_ms)
             exchanges.append((request, partial(self._end, item, request)))
-        self._services.transport.submit(exchanges)
+        self._transport.submit(exchanges)
 
     def _end(self, item: _Held, request: Request, outcome: Outcome) -> None:
         if not self._ended:
-            self._services.transport.call_soon(self._record)  # once for all that end in this turn of the loop
+            self._transport.call_soon(self._record)  # once for all that end in this turn of the loop
         self._ended.append(_Ended(item, request, outcome))
 
+    # --- recording: what has ended goes to the desk, and comes back recorded
+
     def _record(self) -> None:
-        """Commit what has ended, acknowledge it, and start what waited for its places."""
-        if not self._ended or self._pause_until > now_ms():
+        """Have what has ended recorded, unless a batch is under way: then it goes with the next."""
+        if not self._ended or self._recording or self._pause_until > now_ms():
             return
-        settings = self._services.settings
-        batch = self._ended
-        now = now_ms()
+        batch, self._ended = self._ended, []
+        self._recording = True
+        self._desk.run(partial(self._write, batch))
+
+    def _write(self, batch: Sequence[_Ended]) -> None:
+        """Commit what has ended, and acknowledge it."""
+        settings, now = self._services.settings, now_ms()
         attempts = [judge(item.due, request, outcome, policy(settings), now=now) for item, request, outcome in batch]
         try:
             outbox.record(attempts)
         except DatabaseUnavailable as error:
             log.error("attempts=%d wait to be recorded: %s", len(batch), error)
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
+            self._transport.call_soon(partial(self._keep, batch))
             return
-        self._ended = []
         for attempt, ended in zip(attempts, batch, strict=True):
             _log_attempt(attempt, ended.outcome)
+        self._transport.call_soon(partial(self._leave, batch))
         self._consumer.ack_many([ended.held.message for ended in batch])
-        self._leave(batch)
+
+    def _keep(self, batch: Sequence[_Ended]) -> None:
+        self._recording = False
+        self._ended[:0] = batch
 
     def _leave(self, batch: Sequence[_Ended]) -> None:
+        """Start what waited for the places of `batch`."""
         now = now_ms()
+        self._recording = False
+        self._record()
         following = [self._lanes.leave(item.webhook.id, outcome.duration_ms, now) for item, _, outcome in batch]
         self._forget([item for item, _, _ in batch])
         self._start([item for item in following if item is not None], now)
+
+    # --- letting go
 
     def _put_back_stalled(self) -> None:
         now = now_ms()
         self._put_back(self._lanes.take_stalled(now), now)
 
     def _put_back(self, items: Sequence[_Held], now: int) -> None:
-        if not items:
-            return
+        if items:
+            self._forget(items)
+            self._desk.run(partial(self._write_back, items, now + PUT_BACK_MS))
+
+    def _write_back(self, items: Sequence[_Held], until: int) -> None:
         messages = [item.message for item in items]
         try:
-            outbox.put_back([item.due.id for item in items], now + PUT_BACK_MS)
+            outbox.put_back([item.due.id for item in items], until)
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
             self._consumer.requeue(messages)
         else:
             self._consumer.ack_many(messages)
-        self._forget(items)
 
     def _requeue_waiting(self) -> None:
         waiting = self._lanes.take_all()
