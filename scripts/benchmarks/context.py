@@ -1,12 +1,22 @@
 """What a run is given: how much to do, where to keep its files, whom to tell how far it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .driver import Load
 from .measure import Sample
-from .parts import Progress
+from .parts import Progress, ignore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What the server under test is made of; the numbers are those of processes, and of no account without Redis."""
+
+    db: str = "sqlite"
+    broker: str = "memory"
+    workers: int = 1
+    web: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +38,16 @@ class Sizes:
     idle_s: float
     in_flight: int
     slow_answer_s: float
-    timeout_s: float
+    waiting_messages: int
+    bare_calls: int
+    neighbour_backlog: int
+    log_rows: int
+    log_pages: int
+    counting_s: float
+    prune_rows: int
+    timeout_s: float  # of a wait
+    limit_s: float  # of a scenario
+    long_limit_s: float  # of one that loads a history
 
 
 FULL = Sizes(
@@ -45,9 +64,18 @@ FULL = Sizes(
     matching_calls=20,
     matching_turns=6,
     idle_s=20.0,
-    in_flight=500,
+    in_flight=512,
     slow_answer_s=3.0,
+    waiting_messages=1_000_000,
+    bare_calls=50_000,
+    neighbour_backlog=10_000,
+    log_rows=10_000_000,
+    log_pages=200,
+    counting_s=600.0,
+    prune_rows=1_000_000,
     timeout_s=120.0,
+    limit_s=600.0,
+    long_limit_s=5_400.0,
 )
 
 QUICK = Sizes(
@@ -66,7 +94,16 @@ QUICK = Sizes(
     idle_s=0.5,
     in_flight=40,
     slow_answer_s=0.5,
+    waiting_messages=1_000,
+    bare_calls=500,
+    neighbour_backlog=100,
+    log_rows=2_000,
+    log_pages=5,
+    counting_s=30.0,
+    prune_rows=4_000,
     timeout_s=30.0,
+    limit_s=90.0,
+    long_limit_s=90.0,
 )
 
 
@@ -75,13 +112,18 @@ def latency_load(sizes: Sizes) -> Load:
     return Load(connections=4, events=sizes.latency_events, repositories=sizes.webhooks, pace=sizes.latency_pace)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """One run's: its files go to `scratch`; `progress` is told the part that is done, from 0 to 1."""
+    """One run's: its files go to `scratch`; `progress` is told the part that is done, from 0 to 1.
+
+    `versions` collects those of the servers that were started.
+    """
 
     scratch: Path
     sizes: Sizes
-    progress: Progress
+    deployment: Deployment = Deployment()
+    progress: Progress = ignore
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 Scenario = Callable[[Context], Sample]

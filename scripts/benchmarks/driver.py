@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 
 import pycurl
 
-from .events import make_batch, make_event, mark_of, repository
+from .events import EVENT_SIZE, make_batch, make_event, mark_of, repository
 
 LONGEST_WAIT_S = 0.5
 EXPLAIN = 300  # bytes of a refusal that are worth showing
@@ -23,7 +23,8 @@ EXPLAIN = 300  # bytes of a refusal that are worth showing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What to publish, and where: `events` events, numbered from `first`, over `repositories` repositories in turn.
+    """What to publish, and where: `events` events of `size` bytes, numbered from `first`, over `repositories`
+    repositories in turn.
 
     `pace` is calls a second, 0 for as fast as the answers come. The run is given up after `timeout_s` seconds.
     """
@@ -36,6 +37,7 @@ class Load:
     batch: int = 1
     repositories: int = 1
     first_repository: int = 0
+    size: int = EVENT_SIZE
     pace: float = 0.0
     timeout_s: float = 120.0
 
@@ -165,7 +167,7 @@ class Driver:
 def bodies_of(load: Load) -> Iterator[bytes]:
     """Yield the body of each call of `load`."""
     events = [
-        make_event(load.first + number, repository(load.first_repository + number % load.repositories))
+        make_event(load.first + number, repository(load.first_repository + number % load.repositories), load.size)
         for number in range(load.events)
     ]
     if load.batch == 1:

@@ -2,19 +2,21 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .measure import Sample
 
 Samples = Mapping[str, Sequence[Sample]]
+Targets = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """One line of the table: a figure of a scenario, and its counterpart in a run of the plain design.
 
-    `ratio` asks for at least so many times the plain design's figure, `most` for no more than a value.
+    `ratio` asks for at least so many times the plain design's figure, `most` for no more than a value, `least` for no
+    less. `part_of` divides it by another scenario's figure. `broker` is given where only that one has it.
     """
 
     scenario: str
@@ -25,6 +27,9 @@ class Figure:
     more_is_better: bool = False
     ratio: float | None = None
     most: float | None = None
+    least: float | None = None
+    part_of: tuple[str, str] | None = None
+    broker: str | None = None
 
 
 FIGURES = (
@@ -38,6 +43,15 @@ FIGURES = (
         ratio=10,
     ),
     Figure(
+        scenario="throughput",
+        title="as a part of what libcurl sends",
+        key="rate",
+        part_of=("libcurl", "rate"),
+        broker="redis",
+        least=0.2,
+        unit="x",
+    ),
+    Figure(
         scenario="single",
         title="one event a call, 16 clients, publish to log row",
         unit="/s",
@@ -49,18 +63,18 @@ FIGURES = (
     Figure(
         scenario="latency",
         title="publish sent to request arrived, p50",
-        unit="ms",
         key="p50",
         naive=("latency", "p50"),
         most=4,
+        unit="ms",
     ),
     Figure(
         scenario="latency",
         title="publish sent to request arrived, p99",
-        unit="ms",
         key="p99",
         naive=("latency", "p99"),
         most=10,
+        unit="ms",
     ),
     Figure(
         scenario="fanout",
@@ -73,14 +87,73 @@ FIGURES = (
     Figure(scenario="matching", title="publish an event beside few webhooks", unit="µs", key="cost_few"),
     Figure(scenario="matching", title="publish an event beside some webhooks", unit="µs", key="cost_some"),
     Figure(scenario="matching", title="publish an event beside many webhooks", unit="µs", key="cost_many"),
-    Figure(scenario="matching", title="cost beside many : beside few", unit="x", key="growth", most=1.5),
+    Figure(scenario="matching", title="cost beside many : beside few", key="growth", most=1.5, unit="x"),
     Figure(scenario="idle", title="an idle server's share of a core", unit="%", key="percent", most=2),
-    Figure(scenario="memory", title="resident memory with requests in flight", unit="MB", key="rss_mb", most=200),
-    Figure(scenario="ceiling", title="the driver straight to the receiver", unit="/s", key="rate"),
+    Figure(scenario="memory", title="worker, requests in flight", unit="MB", key="rss_mb", most=200),
+    Figure(
+        scenario="memory",
+        title="worker, messages waiting too",
+        unit="MB",
+        key="rss_waiting_mb",
+        most=200,
+        broker="redis",
+    ),
+    Figure(scenario="neighbours", title="latency alone, p50", key="p50_alone", unit="ms"),
+    Figure(scenario="neighbours", title="latency alone, p99", key="p99_alone", unit="ms"),
+    Figure(scenario="neighbours", title="beside a silent receiver's backlog, p50", key="p50", unit="ms"),
+    Figure(scenario="neighbours", title="beside a silent receiver's backlog, p99", key="p99", unit="ms"),
+    Figure(scenario="neighbours", title="p50 beside it : alone", key="p50_growth", unit="x"),
+    Figure(scenario="neighbours", title="p99 beside it : alone", key="p99_growth", unit="x"),
+    Figure(scenario="second", title="throughput, one worker process", unit="/s", key="one", broker="redis"),
+    Figure(scenario="second", title="throughput, two worker processes", unit="/s", key="two", broker="redis"),
+    Figure(scenario="second", title="two : one", key="growth", least=1.3, broker="redis", unit="x"),
+    Figure(scenario="libcurl", title="a bare loop straight to the receiver", unit="/s", key="rate"),
+    Figure(scenario="logs", title="first page and count, p50", key="p50", unit="ms"),
+    Figure(scenario="logs", title="first page and count, p99", key="p99", most=50, unit="ms"),
+    Figure(scenario="logs", title="first page of the failures, p99", key="failed_p99", unit="ms"),
+    Figure(scenario="logs", title="page in the middle, p50", key="deep_p50", unit="ms"),
+    Figure(scenario="logs", title="loading the history", unit="s", key="loading_s"),
+    Figure(scenario="prune", title="rows pruned", unit="/s", key="pruned", least=20_000),
+    Figure(scenario="prune", title="throughput without pruning", unit="/s", key="rate_alone"),
+    Figure(scenario="prune", title="throughput beside it", unit="/s", key="rate"),
+    Figure(scenario="prune", title="throughput beside it : without", key="kept", least=0.7, unit="x"),
 )
+
+# What differs from the targets above, which are those of the embedded server: by database, then scenario and figure.
+_NO_LIMIT = {"ratio": None, "most": None}
+_WITH_REDIS: Targets = {
+    ("throughput", "rate"): {"ratio": 15},
+    ("single", "rate"): {"ratio": 2.5},
+    ("fanout", "seconds"): {"ratio": 15},
+    ("idle", "percent"): _NO_LIMIT,
+}
+_WITH_REDIS_AND: Mapping[str, Targets] = {
+    "sqlite": {},
+    "postgres": {("latency", "p50"): {"most": 3.5}, ("latency", "p99"): {"most": 6}},
+    "mariadb": {
+        ("throughput", "rate"): _NO_LIMIT,  # the plain design's SQLite pays no fsync a row, MariaDB does
+        ("latency", "p50"): {"most": 6},
+        ("latency", "p99"): {"most": 15},
+    },
+}
 
 NAIVE_RUNS = ("deliveries", "latency", "fanout")
 SCENARIOS = tuple(dict.fromkeys(figure.scenario for figure in FIGURES))
+WITH_REDIS_ONLY = {name for name in SCENARIOS if all(f.broker == "redis" for f in FIGURES if f.scenario == name)}
+
+
+def figures_of(db: str, broker: str) -> tuple[Figure, ...]:
+    """Return the figures that a server on `db` and `broker` has, with the targets that it should reach."""
+    found = [figure for figure in FIGURES if figure.broker in (None, broker)]
+    if broker != "redis":
+        return tuple(found)
+    targets = {**_WITH_REDIS, **_WITH_REDIS_AND[db]}
+    return tuple(replace(figure, **_target(figure, targets)) for figure in found)
+
+
+def _target(figure: Figure, targets: Targets) -> Mapping[str, Any]:
+    """Return the limits of `figure` that `targets` sets; that of a part or a share is its own."""
+    return {} if figure.part_of else targets.get((figure.scenario, figure.key), {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +177,39 @@ class Line:
         """Whether the target is reached; None where there is none, or nothing to compare with it."""
         if self.figure.ratio is not None:
             return None if self.ratio is None else self.ratio >= self.figure.ratio
+        if self.ours is None:
+            return None
         if self.figure.most is not None:
-            return None if self.ours is None else self.ours <= self.figure.most
-        return None
+            return self.ours <= self.figure.most
+        return None if self.figure.least is None else self.ours >= self.figure.least
 
     def as_dict(self) -> dict[str, Any]:
         """Return the line for the JSON file."""
         return {**asdict(self), "ratio": self.ratio, "reached": self.is_reached}
 
 
-def lines(scenarios: Sequence[str], ours: Samples, naive: Samples) -> list[Line]:
-    """Return the lines of `scenarios`, in the order of FIGURES."""
-    return [_line(figure, ours, naive) for figure in FIGURES if figure.scenario in scenarios]
+def lines(figures: Sequence[Figure], scenarios: Sequence[str], ours: Samples, naive: Samples) -> list[Line]:
+    """Return the lines of `scenarios`, in the order of `figures`."""
+    return [_line(figure, ours, naive) for figure in figures if figure.scenario in scenarios]
 
 
 def _line(figure: Figure, ours: Samples, naive: Samples) -> Line:
-    run, key = figure.naive or ("", "")
     samples = ours.get(figure.scenario, ())
     names = samples[0].cpu if samples else ()
+    value = _median_of(ours, figure.scenario, figure.key)
+    if figure.part_of and value is not None:
+        whole = _median_of(ours, *figure.part_of)
+        value = value / whole if whole else None
     return Line(
         figure,
-        median([sample.figures[figure.key] for sample in samples]),
-        median([sample.figures[key] for sample in naive.get(run, ())]),
+        value,
+        _median_of(naive, *figure.naive) if figure.naive else None,
         {name: statistics.median(sample.cpu[name] for sample in samples) for name in names},
     )
+
+
+def _median_of(samples: Samples, run: str, key: str) -> float | None:
+    return median([sample.figures[key] for sample in samples.get(run, ())])
 
 
 def median(values: Sequence[float]) -> float | None:

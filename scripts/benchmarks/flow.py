@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from .context import Context, latency_load
+from app.clock import now_ms
+from app.ids import first_id_at
+
+from .context import Context, Sizes, latency_load
 from .driver import Load, Outcome
 from .measure import WARM_UP, CpuClock, Sample, Watched, paced, percentile
 from .parts import Progress, Receiver, driving
@@ -14,6 +17,7 @@ from .server import Server, serving
 
 BATCH = 100
 PUBLISHERS = 4  # connections that publish batches
+NEVER_S = 86_400.0
 
 
 class Rig:
@@ -22,7 +26,7 @@ class Rig:
     def __init__(self, server: Server, receiver: Receiver) -> None:
         self.server = server
         self.receiver = receiver
-        self._deliveries = WARM_UP.events
+        self._received = WARM_UP.events
 
     def run(self, load: Load, deliveries: int, progress: Progress) -> tuple[Outcome, float, dict[str, float]]:
         """Publish `load` and wait until the `deliveries` that come of it are on record.
@@ -30,13 +34,14 @@ class Rig:
         Return what the driver saw, the seconds from its first call to the commit of the last log row, and the shares
         of a core meanwhile.
         """
-        self._deliveries += deliveries
-        self.receiver.expect(self._deliveries)
+        self._received += deliveries
+        self.receiver.expect(self._received)
+        self.server.log_table.since = first_id_at(now_ms())
         with driving(self.server.aim(load)) as driver:
-            clock = CpuClock({"driver": driver, "receiver": self.receiver, "server": self.server})
+            clock = CpuClock({"driver": driver, "receiver": self.receiver, **self.server.parts})
             driver.start()
-            self.receiver.wait(self._deliveries, load.timeout_s, progress, driver.check)
-            end_ns = self.server.log_table.wait(self._deliveries, load.timeout_s)
+            self.receiver.wait(self._received, load.timeout_s, progress, driver.check)
+            end_ns = self.server.log_table.wait(deliveries, load.timeout_s)
             shares = clock.shares()
             outcome = driver.finish()
         return outcome, (end_ns - outcome.started_ns) / 1e9, shares
@@ -45,7 +50,7 @@ class Rig:
 @contextmanager
 def rig(context: Context, webhooks: Iterable[tuple[int, int]], *, marks: bool = False) -> Iterator[Rig]:
     """Give a rig with `webhooks`: the number of each, and that of the repository that it looks at."""
-    with serving(context.scratch) as server, running(Receiver(marks=marks)) as receiver:
+    with serving(context) as server, running(Receiver(marks=marks)) as receiver:
         server.register((receiver.url(number), repository) for number, repository in webhooks)
         server.warm_up(receiver)
         yield Rig(server, receiver)
@@ -58,18 +63,34 @@ def one_each(webhooks: int) -> Iterator[tuple[int, int]]:
 
 def throughput(context: Context) -> Sample:
     """Batches of 100, one matching webhook an event."""
-    return _rate(context, Load(connections=PUBLISHERS, events=context.sizes.throughput_events, batch=BATCH))
+    return _rate(context, batches(context.sizes))
+
+
+def batches(sizes: Sizes) -> Load:
+    """Return the load of `throughput`."""
+    load = Load(connections=PUBLISHERS, events=sizes.throughput_events, batch=BATCH, repositories=sizes.webhooks)
+    return replace(load, timeout_s=sizes.timeout_s)
+
+
+def second(context: Context) -> Sample:
+    """`throughput` with one worker process, then with two, each on a fresh server."""
+    one, two = (
+        throughput(replace(context, deployment=replace(context.deployment, workers=workers))) for workers in (1, 2)
+    )
+    rates = {"one": one.figures["rate"], "two": two.figures["rate"]}
+    details = {"one": one.details, "two": two.details, "cpu_of_one": one.cpu}
+    return Sample({**rates, "growth": rates["two"] / rates["one"]}, two.cpu, details)
 
 
 def single(context: Context) -> Sample:
     """One event a call, 16 clients at once, one matching webhook an event."""
-    return _rate(context, Load(connections=context.sizes.single_clients, events=context.sizes.single_events))
+    sizes = context.sizes
+    load = Load(connections=sizes.single_clients, events=sizes.single_events, repositories=sizes.webhooks)
+    return _rate(context, replace(load, timeout_s=sizes.timeout_s))
 
 
 def _rate(context: Context, load: Load) -> Sample:
-    sizes = context.sizes
-    load = replace(load, repositories=sizes.webhooks, timeout_s=sizes.timeout_s)
-    with rig(context, one_each(sizes.webhooks)) as ready:
+    with rig(context, one_each(context.sizes.webhooks)) as ready:
         outcome, seconds, shares = ready.run(load, load.events, context.progress)
     details = {
         "events": load.events,
@@ -85,7 +106,7 @@ def latency(context: Context) -> Sample:
     sizes = context.sizes
     load = latency_load(sizes)
     with rig(context, one_each(sizes.webhooks), marks=True) as ready:
-        watched: Watched = {"receiver": ready.receiver, "server": ready.server}
+        watched: Watched = {"receiver": ready.receiver, **ready.server.parts}
         return paced(ready.server.aim(load), ready.receiver, watched, context.progress)
 
 
@@ -104,3 +125,41 @@ def fanout(context: Context) -> Sample:
     details = {"webhooks": sizes.fanout_webhooks, "turns_s": turns}
     cpu = {name: statistics.mean(share[name] for share in shares) for name in shares[0]}
     return Sample({"seconds": statistics.median(turns)}, cpu, details)
+
+
+def neighbours(context: Context) -> Sample:
+    """The latencies of `latency`, alone and beside a webhook whose receiver never answers and to which much is due.
+
+    Both on one server. The backlog is published just before the second measurement; each of its attempts lasts until
+    the server gives it up.
+    """
+    sizes = context.sizes
+    load = latency_load(sizes)
+    backlog = Load(connections=PUBLISHERS, events=sizes.neighbour_backlog, batch=BATCH, first_repository=sizes.webhooks)
+    with (
+        rig(context, one_each(sizes.webhooks), marks=True) as ready,
+        running(Receiver(delay_s=NEVER_S)) as silent,
+    ):
+        ready.server.register([(silent.url(0), sizes.webhooks)])
+        watched: Watched = {"receiver": ready.receiver, **ready.server.parts}
+        alone = paced(ready.server.aim(load), ready.receiver, watched, lambda part: context.progress(part / 2))
+        publish(ready.server, replace(backlog, timeout_s=sizes.timeout_s))
+        beside = paced(
+            ready.server.aim(replace(load, first=sizes.latency_events)),
+            ready.receiver,
+            watched,
+            lambda part: context.progress((1 + part) / 2),
+        )
+        ((left,),) = ready.server.database.rows("SELECT count(*) FROM delivery")
+        tried = int(silent.stats()["count"])
+    figures = {f"{name}_alone": value for name, value in alone.figures.items()}
+    figures |= {f"{name}_growth": value / alone.figures[name] for name, value in beside.figures.items()}
+    details = {"backlog": backlog.events, "backlog_left": left, "backlog_tried": tried, "alone": alone.details}
+    return Sample({**beside.figures, **figures}, beside.cpu, {**details, "cpu_alone": alone.cpu, **beside.details})
+
+
+def publish(server: Server, load: Load) -> Outcome:
+    """Publish `load` to `server`, and return what came of the calls."""
+    with driving(server.aim(load)) as driver:
+        driver.start()
+        return driver.finish()

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from scripts import backends
+
+from .backing import started
 from .context import Context, latency_load
+from .databases import LogTable, Sqlite
 from .events import repository
-from .measure import WARM_UP, CpuClock, LogTable, Sample, Watched, paced
+from .measure import WARM_UP, CpuClock, Sample, Watched, paced
 from .parts import Receiver, driving
-from .processes import BIN, BenchError, Process, free_port, plain_environ, running, wait_for_port
+from .processes import BIN, BenchError, Process, plain_environ, running, wait_for_port
 
 PROCESSES, THREADS = 2, 8
 FIRST_PATIENCE_S = 60.0
@@ -37,17 +40,10 @@ class Naive:
 
     def start_redis(self) -> None:
         """Start Redis, without persistence. Raises BenchError where there is none."""
-        program = shutil.which("redis-server")
-        if program is None:
-            raise BenchError(
-                "the plain design needs redis-server, which is not here (on Debian: apt install redis-server)"
-            )
-        port = free_port()
-        command = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]
-        redis = Process([str(word) for word in (*command, self._scratch)], self._scratch / "redis.log")
-        self._stack.enter_context(running(redis))
-        wait_for_port(redis, port)
-        self._redis = f"redis://127.0.0.1:{port}/0"
+        try:
+            self._redis = self._stack.enter_context(started(backends.redis())).url
+        except backends.BackendError as error:
+            raise BenchError(f"the plain design needs Redis: {error}") from error
 
     def deliveries(self, context: Context) -> Sample:
         """Messages for some webhooks in turn."""
@@ -72,9 +68,9 @@ class Naive:
                 receiver.wait(messages, context.sizes.timeout_s, context.progress)
                 cpu = clock.shares()
                 log.wait(messages, context.sizes.timeout_s)
-            first, last = log.rows(
+            ((first, last),) = log.database.rows(
                 "SELECT min(requested_us + duration_us), max(requested_us + duration_us) FROM attempt"
-            )[0]
+            )
         seconds = (last - first) / 1e6
         return Sample({"rate": (messages - 1) / seconds, "seconds": seconds}, cpu, {"messages": messages})
 
@@ -104,7 +100,10 @@ class Naive:
     def _run(self) -> Iterator[tuple[dict[str, str], LogTable]]:
         """Give the environment and the log table of one run."""
         database = self._scratch / f"naive-{uuid4().hex}.db"
-        yield {"NAIVE_DB": str(database), "NAIVE_REDIS": self._redis}, LogTable(database, "attempt")
+        yield (
+            {"NAIVE_DB": str(database), "NAIVE_REDIS": self._redis},
+            LogTable(Sqlite(f"sqlite:///{database}"), "attempt"),
+        )
         for path in self._scratch.glob(f"{database.name}*"):
             path.unlink()
 
@@ -130,7 +129,7 @@ class Naive:
 
     @contextlib.contextmanager
     def _web(self, environ: Mapping[str, str]) -> Iterator[tuple[Process, str]]:
-        port = free_port()
+        port = backends.free_port()
         listen = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--blocking-threads", "4"]
         command: list[str | Path] = [BIN / "granian", *listen, "--no-log", "scripts.benchmarks.naive_web:app"]
         with running(Process(command, self._scratch / "naive-web.log", environ)) as web:

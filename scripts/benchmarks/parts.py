@@ -17,8 +17,8 @@ Progress = Callable[[float], None]
 Check = Callable[[], None]
 
 
-def _ignore(part: float) -> None:
-    """Show nothing."""
+def ignore(part: float) -> None:
+    """Show no progress."""
 
 
 def _nothing() -> None:
@@ -49,7 +49,7 @@ class Receiver(Helper):
         except TimeoutError as error:
             raise BenchError(f"no request arrived in {timeout_s:.0f} s") from error
 
-    def wait(self, requests: int, timeout_s: float, progress: Progress = _ignore, check: Check = _nothing) -> None:
+    def wait(self, requests: int, timeout_s: float, progress: Progress = ignore, check: Check = _nothing) -> None:
         """Wait until as many requests as were expected have arrived; `progress` is told the part that has.
 
         `check` is called while nothing arrives; what it raises ends the wait. Raises BenchError when the requests

@@ -21,20 +21,38 @@ STOP_PATIENCE_S = 5.0
 READY_PATIENCE_S = 30.0
 LOG_LINES = 12
 KEPT = {"PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH"}
+HELD_BACK = signal.SIGINT, signal.SIGTERM, signal.SIGALRM
+
+_unended: set["subprocess.Popen[Any]"] = set()
 
 
 class BenchError(Exception):
     """A run can't be made, or did not do what it should; the text says it in one or a few lines."""
 
 
-class Process:
+class Family:
+    """A process and those that descend from it, seen through /proc."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that they have taken, those that have ended included, in seconds."""
+        return sum(_cpu_s(pid) for pid in family(self.pid))
+
+    def rss_mb(self) -> float:
+        """Return the resident memory of those that are there, in MB of 10^6 bytes; what they share counts twice."""
+        return sum(_rss_bytes(pid) for pid in family(self.pid)) / 1e6
+
+
+class Process(Family):
     """A program with its children, in a process group of its own; what it prints goes to the file `log`."""
 
     def __init__(self, command: Sequence[str | Path], log: Path, environ: Mapping[str, str] | None = None) -> None:
         self.log = log
         self.name = Path(command[0]).name
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
+        with log.open("ab") as output, undisturbed():
+            self._popen: subprocess.Popen[bytes] = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=ROOT,
                 env=plain_environ(environ or {}),
@@ -43,40 +61,35 @@ class Process:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid = self._popen.pid
+            _unended.add(self._popen)
+        super().__init__(self._popen.pid)
 
     def check_alive(self) -> None:
         """Raise BenchError, with the end of its log, where the program has ended."""
         if self._popen.poll() is not None:
             raise BenchError(f"{self.name} ended by itself ({self._popen.returncode}):\n{tail(self.log)}")
 
-    def cpu_s(self) -> float:
-        """Return the CPU time that it and its present children have taken, in seconds."""
-        return sum(_cpu_s(pid) for pid in family(self.pid))
-
-    def rss_mb(self) -> float:
-        """Return the resident memory of it and its present children, in MB of 1,000,000 bytes."""
-        return sum(_rss_bytes(pid) for pid in family(self.pid)) / 1e6
-
-    def stop(self) -> None:
-        """End it: asked first, killed when it takes longer than STOP_PATIENCE_S."""
-        end_group(self._popen)
+    def stop(self, *, ask_first: bool = True) -> None:
+        """End it: asked first, killed when it takes longer than STOP_PATIENCE_S; without `ask_first` at once."""
+        end_group(self._popen, ask_first=ask_first)
 
 
-class Helper:
+class Helper(Family):
     """One of our own modules as a process that takes lines of text and answers lines of JSON."""
 
     def __init__(self, module: str, *options: str) -> None:
-        self._popen = subprocess.Popen(
-            [sys.executable, "-m", f"scripts.benchmarks.{module}", *options],
-            cwd=ROOT,
-            env=plain_environ({}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
-        self.pid = self._popen.pid
+        with undisturbed():
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", f"scripts.benchmarks.{module}", *options],
+                cwd=ROOT,
+                env=plain_environ({}),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+                text=True,
+            )
+            _unended.add(self._popen)
+        super().__init__(self._popen.pid)
         self._module = module
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -105,10 +118,6 @@ class Helper:
             raise BenchError(f"the {self._module} of the benchmark ended by itself")
         return answer
 
-    def cpu_s(self) -> float:
-        """Return the CPU time that it has taken, in seconds."""
-        return _cpu_s(self.pid)
-
     def stop(self) -> None:
         """End it."""
         end_group(self._popen)
@@ -121,15 +130,36 @@ def plain_environ(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold back until the end of the block the signals that would leave something half started or half ended."""
+    held: dict[int, None] = {}
+    before = {number: signal.signal(number, lambda came, _: held.setdefault(came)) for number in HELD_BACK}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
 def running(process: Process | Helper) -> Iterator[Any]:
     """Give `process` to the block and end it after."""
     try:
         yield process
     finally:
-        process.stop()
+        with undisturbed():
+            process.stop()
 
 
-def end_group(popen: "subprocess.Popen[Any]", ask_first: bool = True) -> None:
+def end_all() -> None:
+    """End what was started and not ended, as where a signal came between the two."""
+    for popen in list(_unended):
+        end_group(popen, ask_first=False)
+
+
+def end_group(popen: "subprocess.Popen[Any]", *, ask_first: bool = True) -> None:
     """End the process group that `popen` leads; without `ask_first` at once."""
     for number in (signal.SIGTERM, signal.SIGKILL) if ask_first else (signal.SIGKILL,):
         with contextlib.suppress(ProcessLookupError):
@@ -140,13 +170,7 @@ def end_group(popen: "subprocess.Popen[Any]", ask_first: bool = True) -> None:
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on at present."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    _unended.discard(popen)
 
 
 def wait_for_port(process: Process, port: int) -> None:
@@ -185,7 +209,7 @@ def family(pid: int) -> list[int]:
 def _cpu_s(pid: int) -> float:
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+        return sum(int(ticks) for ticks in fields[11:15]) / TICKS_A_SECOND  # its own, and that of its ended children
     return 0.0
 
 

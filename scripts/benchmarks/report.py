@@ -1,19 +1,36 @@
 """What a benchmark says at its end: tables for people, a JSON file for programs."""
 
+import contextlib
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pycurl
 from rich.console import Console
 from rich.table import Table
 
 from .figures import Line, Samples, median
 
-CORES = "driver", "receiver", "server"
+PARTS = "driver", "receiver", "server", "web", "worker", "scheduler", "database", "redis"
+LIBRARIES = (
+    "dramatiq",
+    "flask",
+    "granian",
+    "hiredis",
+    "msgspec",
+    "peewee",
+    "psycopg2-binary",
+    "pycurl",
+    "PyMySQL",
+    "redis",
+    "requests",
+)
 VERDICTS = {True: "[green]ok[/]", False: "[red]not[/]", None: ""}
 NAIVE_TITLES = {
     "deliveries": ("queue filled beforehand, first to last log row", "rate", "/s"),
@@ -30,7 +47,8 @@ def print_lines(console: Console, lines: Sequence[Line], *, quick: bool) -> None
         table.caption = "A quick run: that all of it works is all that it shows."
     table.add_column("scenario")
     table.add_column("figure")
-    for heading in ("ours", "naive", "ratio", "target", "", *(f"{name} %" for name in CORES)):
+    parts = [part for part in PARTS if any(part in line.cpu for line in lines)]
+    for heading in ("ours", "naive", "ratio", "target", "", *(f"{part} %" for part in parts)):
         table.add_column(heading, justify="right", no_wrap=True)
     for line in lines:
         figure = line.figure
@@ -42,7 +60,7 @@ def print_lines(console: Console, lines: Sequence[Line], *, quick: bool) -> None
             f"{line.ratio:.2f}" if line.ratio is not None else "",
             target(line),
             "" if quick else VERDICTS[line.is_reached],
-            *(f"{100 * line.cpu[name]:.0f}" if name in line.cpu else "" for name in CORES),
+            *(f"{100 * line.cpu[part]:.0f}" if part in line.cpu else "" for part in parts),
         )
     console.print(table)
 
@@ -63,11 +81,11 @@ def print_naive(console: Console, naive: Samples) -> None:
     console.print(table)
 
 
-def write_json(path: Path, options: Mapping[str, Any], lines: Sequence[Line], samples: Mapping[str, Samples]) -> None:
-    """Write everything to `path`: the machine, the options, the lines, and every sample of ours and of naive's."""
+def write_json(path: Path, run: Mapping[str, Any], lines: Sequence[Line], samples: Mapping[str, Samples]) -> None:
+    """Write everything to `path`: the machine, what `run` says, the lines, every sample of ours and of naive's."""
     document = {
         "machine": machine(),
-        "options": dict(options),
+        **run,
         "figures": [line.as_dict() for line in lines],
         "samples": {
             whose: {name: [asdict(sample) for sample in found] for name, found in runs.items()}
@@ -84,7 +102,16 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "libcurl": pycurl.version,
+        "sqlite": sqlite3.sqlite_version,
+        "libraries": dict(_libraries()),
     }
+
+
+def _libraries() -> Iterator[tuple[str, str]]:
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def _processor() -> str:
@@ -99,13 +126,18 @@ def with_unit(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{digits}f} {unit}".replace(" /s", "/s").replace(" x", "x")
+    return _joined(f"{value:,.{digits}f}", unit)
 
 
 def target(line: Line) -> str:
     """Return what the figure should reach."""
-    if line.figure.ratio is not None:
-        return f"≥ {line.figure.ratio:g} x naive"
-    if line.figure.most is not None:
-        return f"≤ {line.figure.most:g} {line.figure.unit}".replace(" x", "x")
-    return ""
+    figure = line.figure
+    if figure.ratio is not None:
+        return f"≥ {figure.ratio:g} x naive"
+    if figure.most is not None:
+        return f"≤ {_joined(f'{figure.most:,g}', figure.unit)}"
+    return f"≥ {_joined(f'{figure.least:,g}', figure.unit)}" if figure.least is not None else ""
+
+
+def _joined(number: str, unit: str) -> str:
+    return f"{number}{unit}" if unit in ("/s", "x") else f"{number} {unit}"

@@ -1,23 +1,27 @@
 """Makes the runs: round after round, each scenario and then the plain design's counterpart, so that both meet the
 same moments of a machine that others use too."""
 
-import sqlite3
+import contextlib
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
+from typing import NoReturn
 
+import redis
 import requests
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from app.client import ClientError
+from scripts.backends import BackendError
 
-from . import cost, flow
-from .context import Context, Scenario, Sizes
+from . import cost, flow, history
+from .context import Context, Scenario
 from .figures import FIGURES, NAIVE_RUNS
 from .measure import Sample
+from .memory import memory
 from .naive import Naive
 from .processes import BenchError
 
@@ -28,10 +32,23 @@ OURS: dict[str, Scenario] = {
     "fanout": flow.fanout,
     "matching": cost.matching,
     "idle": cost.idle,
-    "memory": cost.memory,
-    "ceiling": cost.ceiling,
+    "memory": memory,
+    "neighbours": flow.neighbours,
+    "second": flow.second,
+    "libcurl": cost.libcurl,
+    "logs": history.logs,
+    "prune": history.prune,
 }
-FAILURES = BenchError, ClientError, requests.RequestException, sqlite3.Error, subprocess.SubprocessError, OSError
+LONG = {"logs", "prune"}  # they load a history
+FAILURES = (
+    BenchError,
+    BackendError,
+    ClientError,
+    redis.RedisError,
+    requests.RequestException,
+    subprocess.SubprocessError,
+    OSError,
+)
 Step = tuple[str, str, Scenario]  # whose, name, what to do
 
 
@@ -44,7 +61,7 @@ class Results:
     problems: list[str] = field(default_factory=list)
 
 
-def run_rounds(steps: Sequence[Step], sizes: Sizes, scratch: Path, console: Console) -> Results:
+def run_rounds(steps: Sequence[Step], context: Context, console: Console) -> Results:
     """Make every step and return the results; a step that fails is noted, and the others are made all the same."""
     results = Results()
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
@@ -52,14 +69,31 @@ def run_rounds(steps: Sequence[Step], sizes: Sizes, scratch: Path, console: Cons
         task = progress.add_task("", total=len(steps))
         for number, (whose, name, scenario) in enumerate(steps):
             progress.update(task, description=f"{whose} {name} ({number + 1} of {len(steps)})", completed=number)
-            context = Context(scratch, sizes, partial(_show, progress, task, number))
+            limit_s = context.sizes.long_limit_s if name in LONG else context.sizes.limit_s
             try:
-                sample = scenario(context)
+                with time_limit(limit_s):
+                    sample = scenario(replace(context, progress=partial(_show, progress, task, number)))
             except FAILURES as error:
                 results.problems.append(f"{whose} {name}: {error}")
             else:
                 (results.ours if whose == "hookline" else results.naive).setdefault(name, []).append(sample)
     return results
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise BenchError in the block where it takes longer than `seconds`. For the main thread, and not nested."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        raise BenchError(f"given up after {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _show(progress: Progress, task: TaskID, done: int, part: float) -> None:
