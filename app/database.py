@@ -34,7 +34,8 @@ def connect(database_url: str) -> None:
         extra = "postgres" if isinstance(database.obj, PostgresEngine) else "mysql"
         raise OperatorError(f"DATABASE_URL: the driver is missing: pip install 'hookline[{extra}]'") from error
     except (OSError, TypeError, ValueError, peewee.PeeweeException) as error:
-        raise OperatorError(f"DATABASE_URL: {_place(database_url)} can't be opened: {error}") from error
+        cause = " ".join(str(error).split())  # libpq's texts have several lines
+        raise OperatorError(f"DATABASE_URL: {_place(database_url)} can't be opened: {cause}") from error
 
 
 def _engine(url: str) -> Any:

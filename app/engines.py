@@ -200,7 +200,8 @@ class MysqlEngine(_ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
         with connection.cursor() as cursor:
             # Gap locks of the default level would make writers of different rows wait for each other.
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}")
+            # Where clocks are put back an hour of local time comes twice, so local time can't be made UTC.
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}, SESSION time_zone = '+00:00'")
         return connection
 
     @contextmanager

@@ -73,4 +73,5 @@ class Broker(Protocol):
 
 def delivery_message(delivery_id: str) -> Message:
     """Return the message that points at a delivery."""
-    return Message(DELIVERIES, DELIVER_ACTOR, (delivery_id,), {}, {}, message_id=new_id())
+    # Not Message(…): making one by way of a generic alias takes three times as long.
+    return dramatiq.Message(DELIVERIES, DELIVER_ACTOR, (delivery_id,), {}, {}, message_id=new_id())

@@ -115,34 +115,35 @@ class DeliveryPipeline:
 
     def _look_up(self, messages: Sequence[MessageProxy]) -> None:
         """Find the deliveries that `messages` point at, and settle those that need no request."""
+        named = {_delivery_id(message): message for message in messages}
         try:
-            ids = list({_delivery_id(message) for message in messages})
-            found = triage(outbox.load(ids), self._services.registry.refresh(), now_ms())
+            found = triage(outbox.load(list(named)), self._services.registry.refresh(), now_ms())
             settle(found)
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
             self._consumer.requeue(messages)
             self._transport.call_soon(partial(self._arrived, len(messages)))
-        else:
-            self._transport.call_soon(partial(self._sort, messages, found.ready))
+            return
+        ready = [(named[due.id], due, webhook) for due, webhook in found.ready]
+        self._transport.call_soon(partial(self._sort, messages, ready))
 
-    def _sort(self, messages: Sequence[MessageProxy], ready: Sequence[tuple[Due, Webhook]]) -> None:
+    def _sort(self, messages: Sequence[MessageProxy], ready: Sequence[tuple[MessageProxy, Due, Webhook]]) -> None:
         """Start the deliveries that are `ready`, or let them wait; what is not ours to hold is acknowledged."""
         now = now_ms()
-        named = {_delivery_id(message): message for message in messages}
         starting: list[_Held] = []
         refused: list[_Held] = []
-        for due, webhook in ready:
+        held: set[int] = set()
+        for message, due, webhook in ready:
             if due.id in self._held:
                 continue
-            item = _Held(named[due.id], due, webhook)
+            item = self._held[due.id] = _Held(message, due, webhook)
+            held.add(id(message))
             verdict = self._lanes.arrive(webhook.id, item, now)
-            self._held[due.id] = item
             if verdict != "wait":
                 (starting if verdict == "start" else refused).append(item)
-        finished = [message for message in messages if not self._is_held(message)]
-        if finished:
+        if len(held) < len(messages):
+            finished = [message for message in messages if id(message) not in held]
             self._desk.run(partial(self._consumer.ack_many, finished))
         self._start(starting, now)
         self._put_back(refused, now)
@@ -152,10 +153,6 @@ class DeliveryPipeline:
         with self._changed:
             self._incoming -= count
             self._changed.notify_all()
-
-    def _is_held(self, message: MessageProxy) -> bool:
-        item = self._held.get(_delivery_id(message))
-        return item is not None and item.message is message
 
     # --- sending, in the transport's thread
 

@@ -1,6 +1,5 @@
 """What the Dramatiq command line loads: `dramatiq workers.main`. `hookline worker` runs just that, after a check."""
 
-import gc
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from app.schema import require_current
 from app.services import Services, open_services
 from config.settings import SettingsError, load_settings
 from workers.actors import consume_in_batches, declare_actors
+from workers.collector import spare_the_collector
 
 ONE_MOMENT_S = 5.0
 
@@ -49,6 +49,4 @@ services = _open()
 _heed_once()
 declare_actors(services)
 consume_in_batches(services)
-# Rows and requests hold no reference cycles, so nearly all the collector's work is in vain; it took 5 % of the time.
-gc.freeze()
-gc.set_threshold(100_000, 50, 100)
+spare_the_collector()

@@ -10,6 +10,7 @@ from app.services import open_services
 from app.web import create_app
 from config.logs import configure_logging
 from config.settings import Settings, load_settings
+from workers.collector import spare_the_collector
 from workers.serve import refuse_taken_port
 
 BACKLOG = 1_024
@@ -40,4 +41,5 @@ def make_app() -> Flask:
     settings = load_settings(os.environ)
     configure_logging(settings.log_level)
     app = create_app(open_services(settings))
+    spare_the_collector()
     return app
