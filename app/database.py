@@ -46,7 +46,8 @@ def _engine(url: str) -> Any:
     parameters = db_url.parse(url, unquote_password=True, unquote_user=True)
     if url.startswith("postgres"):
         return PostgresEngine(**parameters)
-    parameters["password"] = parameters.pop("passwd", parameters.pop("password", ""))
+    # Bytes, because PyMySQL writes text as Latin-1.
+    parameters["password"] = str(parameters.pop("passwd", parameters.pop("password", ""))).encode()
     return MysqlEngine(**parameters)
 
 

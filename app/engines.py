@@ -146,7 +146,10 @@ class PostgresEngine(_ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[
         parameters.setdefault("application_name", "hookline")
         # A server that went away without a word is noticed within a minute and a half.
         keepalive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
-        super().__init__(**{**keepalive, **parameters})
+        # The outbox is empty one moment and holds a million rows the next, so its statistics are never right: by them
+        # all of it, dead rows included, would be read for every batch. Each of our queries has an index.
+        given = parameters.pop("options", "")
+        super().__init__(**{**keepalive, **parameters, "options": f"-c enable_seqscan=off {given}".strip()})
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:

@@ -6,10 +6,11 @@ Several schedulers may run at once: one holds the lease and works, the others wa
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from apscheduler.job import Job as ScheduledJob
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from app.clock import now_ms
@@ -26,6 +27,7 @@ ROLE = "scheduler"
 SWEEP_S = 1
 COUNT_S = 60
 PRUNE_S = 3_600
+JOB_DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
 Job = Callable[[Services], None]
 
@@ -35,20 +37,28 @@ def start_scheduler(services: Services, lease: Lease | None = None) -> Backgroun
 
     With a `lease` they do something only while this process holds it; without one it must be the only process.
     """
-    # One run of a job at a time; runs missed while one was late are run once, not each.
+    # One run of a job at a time; runs missed while one was late are run once, not each, however late that is.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that a slow one delays
-    scheduler = BackgroundScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
-    first = datetime.now(UTC)
+    scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
     jobs: tuple[tuple[Job, int], ...] = ((sweep_once, SWEEP_S), (count_once, COUNT_S), (prune_once, PRUNE_S))
     if lease is not None:
         renew_once(lease)
-        scheduler.add_job(renew_once, "interval", (lease,), seconds=RENEW_S, id="lease")
-        # Whoever takes over finds out within a moment what has been missed, not at the next full hour.
         jobs = tuple((partial(_if_held, lease, job), seconds) for job, seconds in jobs)
-    for job, seconds in jobs:
-        scheduler.add_job(job, "interval", (services,), seconds=seconds, next_run_time=first)
+    first = datetime.now(UTC)
+    added = [
+        scheduler.add_job(job, "interval", (services,), seconds=seconds, next_run_time=first) for job, seconds in jobs
+    ]
+    if lease is not None:
+        scheduler.add_job(_keep, "interval", (lease, added), seconds=RENEW_S)
     scheduler.start()
     return scheduler
+
+
+def _keep(lease: Lease, jobs: Sequence[ScheduledJob]) -> None:
+    """Renew the lease. Whoever takes it over finds out at once what has been missed, not at the next full hour."""
+    if renew_once(lease):
+        for job in jobs:
+            job.modify(next_run_time=datetime.now(UTC))
 
 
 def _if_held(lease: Lease, job: Job, services: Services) -> None:
@@ -56,16 +66,17 @@ def _if_held(lease: Lease, job: Job, services: Services) -> None:
         job(services)
 
 
-def renew_once(lease: Lease) -> None:
-    """Take or renew the lease, and say where it changes hands."""
+def renew_once(lease: Lease) -> bool:
+    """Take or renew the lease, say where it changes hands, and return whether it is newly taken."""
     before = lease.is_held()
     try:
         held = lease.take()
     except ServiceUnavailable as error:
         log.error("lease=%s waits: %s", lease.name, error)
-        return
+        return False
     if held != before:
         log.info("lease=%s holder=%s %s", lease.name, lease.holder, "taken" if held else "lost")
+    return held and not before
 
 
 def sweep_once(services: Services) -> None:
