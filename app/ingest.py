@@ -5,6 +5,8 @@ message that is handled twice is accepted once.
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +18,13 @@ from app.events import Publisher
 from app.models import RejectedEvent, database
 
 WHOLE = -1
+# Bytes of JSON, as over HTTP. MySQL takes 16 MiB in one packet, so what is kept has a bound too, and quotes escaped.
+MAX_EVENT = 1024 * 1024
+MAX_KEPT = 4 * 1024 * 1024
 _MESSAGE_ID = 128  # characters kept of it
+_CHUNK = 10_000  # parameters in one statement: SQLite takes 32,766, the others more
+# PostgreSQL's text takes no NUL, and a lone surrogate can't be written as UTF-8.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _KNOWN = "SELECT id FROM rejected_event WHERE id IN ({marks})"
 
 Row = tuple[Any, ...]
@@ -59,7 +67,7 @@ def sort_messages(messages: Sequence[Incoming], types: Collection[str], now: int
             continue
         for place, value in enumerate(values):
             try:
-                event = event_from(value, types)
+                event = _checked(value, types)
             except InvalidEvent as error:
                 found.rejected.append(rejected_row(message.message_id, place, str(error), value, now=now))
             else:
@@ -67,22 +75,39 @@ def sort_messages(messages: Sequence[Incoming], types: Collection[str], now: int
     return found
 
 
+def _checked(value: object, types: Collection[str]) -> Event:
+    event = event_from(value, types)
+    if len(_encoded(value)) > MAX_EVENT:
+        raise InvalidEvent("", "too_long")
+    return event
+
+
 def rejected_row(message_id: str, place: int, reason: str, value: object, *, now: int) -> Row:
-    """Return the row that keeps `value`, which stood at `place` of a message. Bytes are kept as text."""
-    raw = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else msgspec.json.encode(value).decode()
-    shown = message_id[:_MESSAGE_ID].replace("\0", "\ufffd")
-    return (_digest(message_id, place), shown, place, reason, raw.replace("\0", "\ufffd"), now)
+    """Return the row that keeps `value`, which stood at `place` of a message.
+
+    Bytes are kept as text. Of more than 4 MiB the beginning is kept, and the reason says so.
+    """
+    encoded = value if isinstance(value, bytes) else _encoded(value)
+    if len(encoded) > MAX_KEPT:
+        reason = f"{reason} (the first {MAX_KEPT:,} of {len(encoded):,} bytes are kept)"
+    raw = encoded[:MAX_KEPT].decode("utf-8", "backslashreplace")
+    return (
+        _digest(message_id, place),
+        _storable(message_id)[:_MESSAGE_ID],
+        place,
+        _storable(reason),
+        _storable(raw),
+        now,
+    )
 
 
 def keep_rejected(rows: Sequence[Row]) -> None:
     """Store rows of rejected events; those that are stored already stay as they are. Raises DatabaseUnavailable."""
     if not rows:
         return
-    with unavailable():
-        ids = [row[0] for row in rows]
-        found = database.execute_sql(_KNOWN.format(marks=marks(len(ids))), ids).fetchall()
-    known = {row[0] for row in found}
-    fresh = {row[0]: row for row in rows if row[0] not in known}
+    fresh = {row[0]: row for row in rows}
+    for known in _known(list(fresh)):
+        del fresh[known]
     with write_transaction():
         insert_rows(RejectedEvent, list(fresh.values()))
 
@@ -90,25 +115,38 @@ def keep_rejected(rows: Sequence[Row]) -> None:
 def accept_rejected(publisher: Publisher, row: RejectedEvent, types: Collection[str], now: int) -> bool:
     """Accept what a row keeps, and remove the row; return whether that was possible.
 
-    It has the id that it would have had at first, so it is accepted once. Raises DatabaseUnavailable.
+    It has the id that it would have had at first, so it is accepted once. Of a whole message the events that are valid
+    are accepted, and the others are kept by themselves. Raises DatabaseUnavailable.
     """
     try:
         value = msgspec.json.decode(row.raw)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     arguments = value if row.place == WHOLE else [[value]]
     if not isinstance(arguments, list):
         return False
     found = sort_messages([Incoming(row.message_id, arguments)], types, now)
-    if found.rejected or not found.events:
+    if not found.events:
         return False
     events = found.events
     if row.place != WHOLE and not value.get("eventId"):
         events = [msgspec.structs.replace(events[0], event_id=row.id)]
+    keep_rejected(found.rejected)
     publisher.publish(events, now)
     with write_transaction():
         row.delete_instance()
     return True
+
+
+def _known(ids: Sequence[str]) -> list[str]:
+    """Return those of `ids` that rejected events have."""
+    known: list[str] = []
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        with unavailable():
+            found = database.execute_sql(_KNOWN.format(marks=marks(len(chunk))), chunk).fetchall()
+        known += [row[0] for row in found]
+    return known
 
 
 def _events_of(arguments: Sequence[object]) -> list[object] | None:
@@ -128,3 +166,14 @@ def _identified(event: Event, message_id: str, place: int) -> Event:
 def _digest(message_id: str, place: int) -> str:
     text = f"{message_id}:{place}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def _encoded(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a plain worker's decoder lets lone surrogates through
+        return json.dumps(value).encode()
+
+
+def _storable(text: str) -> str:
+    return _UNSTORABLE.sub("\ufffd", text)

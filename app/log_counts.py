@@ -8,11 +8,11 @@ neither its number nor a rare status makes it slow.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from peewee import EXCLUDED, MySQLDatabase, fn
+from peewee import EXCLUDED, JOIN, SQL, MySQLDatabase, fn
 
 from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.ids import first_id_at, time_of
-from app.models import Counter, LogCount, WebhookLog, database
+from app.models import SUCCESS, Counter, LogCount, WebhookLog, database
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
@@ -77,12 +77,12 @@ def forget_before(hour: int) -> None:
 def segments(kind: Kind, start: int, end: int) -> list[Segment]:
     """Return the logs of `kind` from `start` up to `end`, which is left out, newest first: at most an hour to count at
     either end, and the counted hours between. Raises DatabaseUnavailable."""
-    until = counted_until()
     first = -(-start // HOUR_MS) * HOUR_MS
+    until, counted = _counted(kind, first, end)
     last = until if until <= end else end // HOUR_MS * HOUR_MS
     if first >= last:
         return [Segment(start, end, _count(kind, start, end))]
-    hours = [Segment(hour, min(hour + HOUR_MS, last), number) for hour, number in _counted(kind, first, last)]
+    hours = [Segment(hour, min(hour + HOUR_MS, last), number) for hour, number in counted if hour < last]
     return [Segment(last, end, _count(kind, last, end)), *hours, Segment(start, first, _count(kind, start, first))]
 
 
@@ -138,28 +138,44 @@ def _add(rows: list[tuple[Any, ...]]) -> None:
     insert.execute()
 
 
+def with_status(status: str) -> list[Any]:
+    """Return the conditions that a log has `status`; one says of failures that the index of failures will do."""
+    conditions = [WebhookLog.status == status]
+    return conditions if status == SUCCESS else [*conditions, SQL("status <> 'SUCCESS'")]
+
+
 def _count(kind: Kind, start: int, end: int) -> int:
     if start >= end:
         return 0
     wanted = [WebhookLog.webhook_id == kind.webhook_id, *_between(start, end)]
     if kind.status is not None:
-        wanted.append(WebhookLog.status == kind.status)
+        wanted += with_status(kind.status)
     if kind.triggered_event is not None:
         wanted.append(WebhookLog.triggered_event == kind.triggered_event)
     with unavailable():
         return int(WebhookLog.select(fn.COUNT(WebhookLog.id)).where(*wanted).scalar())
 
 
-def _counted(kind: Kind, first: int, last: int) -> list[tuple[int, int]]:
-    wanted = [LogCount.webhook_id == kind.webhook_id, LogCount.hour >= first, LogCount.hour < last]
+def _counted(kind: Kind, first: int, end: int) -> tuple[int, list[tuple[int, int]]]:
+    """Return the time before which all is counted, and the hours from `first` up to `end` that have logs of `kind`.
+
+    One statement sees both as they are at one moment; between two, the scheduler may count on.
+    """
+    wanted = (LogCount.webhook_id == kind.webhook_id) & (LogCount.hour >= first) & (LogCount.hour < end)
     if kind.status is not None:
-        wanted.append(LogCount.status == kind.status)
+        wanted &= LogCount.status == kind.status
     if kind.triggered_event is not None:
-        wanted.append(LogCount.triggered_event == kind.triggered_event)
-    query = LogCount.select(LogCount.hour, fn.SUM(LogCount.number)).where(*wanted)
+        wanted &= LogCount.triggered_event == kind.triggered_event
+    query = (
+        Counter.select(Counter.value, LogCount.hour, fn.SUM(LogCount.number))
+        .join(LogCount, JOIN.LEFT_OUTER, on=wanted)
+        .where(Counter.name == _WATERMARK)
+        .group_by(Counter.value, LogCount.hour)
+        .order_by(LogCount.hour.desc())
+    )
     with unavailable():
-        found = query.group_by(LogCount.hour).order_by(LogCount.hour.desc()).tuples()
-        return [(hour, int(number)) for hour, number in found]
+        rows = list(query.tuples())
+    return int(rows[0][0]), [(hour, int(number)) for _, hour, number in rows if hour is not None]
 
 
 def _between(start: int, end: int) -> tuple[Any, Any]:

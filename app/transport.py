@@ -22,6 +22,11 @@ log = logging.getLogger(__name__)
 
 Done = Callable[[Outcome], None]
 
+# While answers keep coming no more than so many requests are under way; where none comes for a moment, as many more
+# start. Few connections cost less than many: 33 us a request with 32 under way, 44 with 200, 55 with 500 to one host.
+CALM = 64
+CALM_MS = 1
+
 _WATCH = {
     pycurl.POLL_IN: select.EPOLLIN,
     pycurl.POLL_OUT: select.EPOLLOUT,
@@ -86,11 +91,15 @@ class Transport:
         try:
             while not self._stopping:
                 self._take_calls()
-                while self._arrivals:
-                    loop.start(*self._arrivals.popleft())
-                loop.turn(is_idle=not self._calls)
+                self._start_arrivals(loop, CALM - loop.under_way)
+                if not loop.turn(0 if self._calls else CALM_MS if self._arrivals else None):
+                    self._start_arrivals(loop, CALM)
         finally:
             loop.close()
+
+    def _start_arrivals(self, loop: "_Loop", count: int) -> None:
+        for _ in range(min(count, len(self._arrivals))):
+            loop.start(*self._arrivals.popleft())
 
     def _take_calls(self) -> None:
         for _ in range(len(self._calls)):
@@ -126,17 +135,30 @@ class _Loop:
         self._under_way[exchange.curl] = (exchange, done)
         self._multi.add_handle(exchange.curl)
 
-    def turn(self, is_idle: bool) -> None:
-        """Let libcurl act on what has happened, and report the exchanges that ended; wait for something if idle."""
-        patience_ms = self._multi.timeout() if is_idle else 0
-        for fd, mask in self._epoll.poll(patience_ms / 1000 if patience_ms >= 0 else None):
+    @property
+    def under_way(self) -> int:
+        """How many exchanges have begun and not ended."""
+        return len(self._under_way)
+
+    def turn(self, most_ms: int | None) -> bool:
+        """Wait for something to happen, let libcurl act on it, report the exchanges that ended.
+
+        It waits `most_ms` at most, None for as long as it takes. Return whether anything had happened.
+        """
+        patience_ms = self._multi.timeout() if most_ms != 0 else 0
+        if most_ms is not None and not 0 <= patience_ms <= most_ms:
+            patience_ms = most_ms
+        happened = self._epoll.poll(patience_ms / 1000 if patience_ms >= 0 else None)
+        for fd, mask in happened:
             if fd == self._wake:
                 os.eventfd_read(self._wake)
             else:
                 self._act(fd, mask)
-        if self._multi.timeout() == 0:
+        is_due = self._multi.timeout() == 0
+        if is_due:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         self._report()
+        return is_due or bool(happened)
 
     def close(self) -> None:
         """Abandon what is under way."""
