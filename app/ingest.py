@@ -25,7 +25,7 @@ _MESSAGE_ID = 128  # characters kept of it
 _CHUNK = 10_000  # parameters in one statement: SQLite takes 32,766, the others more
 # PostgreSQL's text takes no NUL, and a lone surrogate can't be written as UTF-8.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_KNOWN = "SELECT id FROM rejected_event WHERE id IN ({marks})"
+_SELECT_KNOWN = "SELECT id FROM rejected_event WHERE id IN ({marks})"
 
 Row = tuple[Any, ...]
 
@@ -144,7 +144,7 @@ def _known(ids: Sequence[str]) -> list[str]:
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         with unavailable():
-            found = database.execute_sql(_KNOWN.format(marks=marks(len(chunk))), chunk).fetchall()
+            found = database.execute_sql(_SELECT_KNOWN.format(marks=marks(len(chunk))), chunk).fetchall()
         known += [row[0] for row in found]
     return known
 

@@ -1,4 +1,4 @@
-"""Connecting, migrating, writing in bulk."""
+"""Connecting, writing in transactions and in bulk."""
 
 import contextlib
 import sqlite3
@@ -21,8 +21,7 @@ from app.database import (
     write_transaction,
 )
 from app.errors import DatabaseUnavailable, OperatorError
-from app.models import TABLES, Counter, Event, database
-from app.schema import migrate
+from app.models import Counter, Event, database
 from app.services import Services
 
 
@@ -35,20 +34,6 @@ def url(tmp_path: Path) -> Iterator[str]:
 def row(number: int) -> tuple[Any, ...]:
     """Return the row of an event, in the order of the fields."""
     return (f"e{number}", "NODE_CREATED", "p", None, "/路径", None, None, "{}", None, number)
-
-
-def schema(path: Path) -> dict[str, Any]:
-    """Return the columns and indexes of each of our tables."""
-    with contextlib.closing(sqlite3.connect(path)) as opened:
-        found: dict[str, Any] = {}
-        for table in (model._meta.table_name for model in TABLES):
-            columns = [column[1:4] + column[5:] for column in opened.execute(f"PRAGMA table_info({table})")]
-            indexes = {
-                name: (unique, tuple(part[2] for part in opened.execute(f"PRAGMA index_info({name})")))
-                for _, name, unique, *_ in opened.execute(f"PRAGMA index_list({table})")
-            }
-            found[table] = (columns, indexes)
-        return found
 
 
 @contextlib.contextmanager
@@ -82,51 +67,6 @@ def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
             connect(f"sqlite:///{path}")
         assert str(path) in str(refused.value)
         database.close()
-
-
-def test_migrating_twice_does_nothing_more(url: str) -> None:
-    connect(url)
-    assert migrate()
-    with write_transaction():
-        insert_rows(Event, [row(1)])
-    assert migrate() == []
-    assert (Event.select().count(), Counter.get_by_id("webhooks").value) == (1, 0)
-
-
-def test_two_that_migrate_at_once_apply_each_script_once(url: str) -> None:
-    connect(url)
-    applied: list[list[str]] = []
-    barrier = threading.Barrier(2)
-
-    def run() -> None:
-        barrier.wait(5)
-        applied.append(migrate())
-        database.close()
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    names = [name for each in applied for name in each]
-    assert len(applied) == 2
-    assert names
-    assert sorted(names) == sorted(set(names))
-    assert [] in applied
-
-
-def test_the_migrations_make_the_tables_of_the_models(tmp_path: Path) -> None:
-    connect(f"sqlite:///{tmp_path / 'migrated.db'}")
-    migrate()
-    database.close()
-    connect(f"sqlite:///{tmp_path / 'made.db'}")
-    database.create_tables(TABLES)
-    database.close()
-    migrated, made = schema(tmp_path / "migrated.db"), schema(tmp_path / "made.db")
-    _, log_indexes = migrated["webhook_log"]
-    assert log_indexes.pop("webhook_log_failures") == (0, ("webhook_id", "status", "id"))  # made by plain SQL
-    assert migrated == made
-    assert len(made) == len(TABLES)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 127, 128, 129, 255, 256, 257, 300])

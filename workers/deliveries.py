@@ -65,7 +65,7 @@ class DeliveryPipeline:
         self._consumer = consumer
         self._limit = settings.max_in_flight
         self._transport = services.transport
-        self._desk = open_desk(services.transport)
+        self._desk = open_desk(services)
         self._held: dict[str, _Held] = {}
         self._lanes = Lanes[_Held](settings.max_in_flight_per_webhook, STALL_MS)
         self._ended: list[_Ended] = []

@@ -1,8 +1,9 @@
 """Where the pipeline's work on the database is done: beside the transport's thread, or in it.
 
-A server makes us wait, and while we wait others can be sent to: so its desk is a thread of its own. SQLite works inside
-our own process. There, threads that share the work spend more time on handing over the interpreter than on working, so
-its desk is the transport's thread, between two turns of its loop.
+A server makes us wait, and so do other processes that write to one SQLite file; while we wait, others can be sent to.
+So the desk is a thread of its own. Where all is in one process, SQLite's work is our own: threads that share it spend
+more time on handing over the interpreter than on working, so the desk is the transport's thread, between two turns of
+its loop.
 """
 
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.models import database
+from app.services import Services
 from app.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -29,9 +31,10 @@ class Desk(Protocol):
         """Finish what has come, and end. Call `run` no more."""
 
 
-def open_desk(transport: Transport) -> Desk:
-    """Return the desk that suits the database."""
-    return SharedDesk(transport) if database.is_embedded else OwnDesk()
+def open_desk(services: Services) -> Desk:
+    """Return the desk that suits the database and the number of processes on it."""
+    is_alone = database.is_embedded and services.settings.redis_url is None
+    return SharedDesk(services.transport) if is_alone else OwnDesk()
 
 
 class SharedDesk:

@@ -1,5 +1,6 @@
 """What the Dramatiq command line loads: `dramatiq workers.main`. `hookline worker` runs just that, after a check."""
 
+import logging
 import os
 import signal
 import sys
@@ -19,7 +20,9 @@ ONE_MOMENT_S = 5.0
 def _open() -> Services:
     """Open everything, or end the process with one line: Dramatiq would print a traceback, and go on with others."""
     try:
-        services = open_services(load_settings(os.environ))
+        settings = load_settings(os.environ)
+        logging.getLogger().setLevel(settings.log_level)  # Dramatiq has set up the rest of logging
+        services = open_services(settings)
         require_current()
     except (HooklineError, SettingsError) as error:
         sys.exit(f"hookline worker: {error}")

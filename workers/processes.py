@@ -2,6 +2,7 @@
 
 import os
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -49,9 +50,9 @@ def worker(settings: Settings, processes: int) -> NoReturn:
     """Deliver, and accept events from Redis, by the Dramatiq command line."""
     check(settings).close()
     _hand_on(settings)
-    command = ["-m", "dramatiq", "workers.main", "--threads", WORKER_THREADS, "--processes", str(processes)]
+    command = [*_dramatiq(), "workers.main", "--threads", WORKER_THREADS, "--processes", str(processes)]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *command])
+    os.execv(command[0], command)
 
 
 @click.command()
@@ -62,6 +63,16 @@ def scheduler(settings: Settings) -> None:
 
     configure_logging(settings.log_level)
     run(check(settings))
+
+
+def _dramatiq() -> list[str]:
+    """Return the command that runs Dramatiq.
+
+    At a reload Dramatiq runs its own file once more. Of `python -m dramatiq` it makes whichever `python` is first on
+    the PATH, and that need not be this one.
+    """
+    script = Path(sysconfig.get_path("scripts"), "dramatiq")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "dramatiq"]
 
 
 def _hand_on(settings: Settings) -> None:
