@@ -21,6 +21,7 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 600
 LOCK_WAIT_S = 10
 ROWS_AT_ONCE = 512
+POSTGRES_ROWS_TOGETHER = 48  # from there on the cheaper COPY makes up for its round trips
 SQLITE_ROWS_AT_ONCE = 128  # past that it gets no faster
 MYSQL_BYTES_AT_ONCE = 4 * 1024 * 1024  # max_allowed_packet is 16 MiB by default, on old servers 4
 MIGRATION_LOCK = 0x686F6F6B  # any number that is the same in every version
@@ -38,9 +39,23 @@ SQLITE_PRAGMAS = {
 SQLITE_BUSY_TIMEOUT_S = 15
 
 Row = Sequence[Any]
+Insertion = tuple[str, tuple[str, ...], Sequence[Row]]  # table, columns, rows
+Statement = tuple[str, Row]
 
 
-class SqliteEngine(peewee.SqliteDatabase):  # type: ignore[misc]  # peewee carries no type information
+class _Engine:
+    """What all engines share. A mixin: Peewee's class comes after it."""
+
+    def write_together(self: Any, inserts: Sequence[Insertion], statements: Sequence[Statement]) -> None:
+        """Insert and run all of that in one transaction."""
+        with self.writing():
+            for insertion in inserts:
+                self.insert(*insertion)
+            for sql, parameters in statements:
+                self.execute_sql(sql, parameters)
+
+
+class SqliteEngine(_Engine, peewee.SqliteDatabase):  # type: ignore[misc]  # peewee carries no type information
     """SQLite, in a file."""
 
     is_embedded = True
@@ -102,8 +117,8 @@ class SqliteEngine(peewee.SqliteDatabase):  # type: ignore[misc]  # peewee carri
             os.close(file)  # which unlocks it
 
 
-class _ServerEngine:
-    """What the engines with a server share. A mixin: Peewee's class comes after it."""
+class _ServerEngine(_Engine):
+    """What the engines with a server share."""
 
     is_embedded = False
 
@@ -164,6 +179,21 @@ class PostgresEngine(_ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[
         """Insert `rows` with COPY, which costs a third of an INSERT on either side: no literals to quote and parse."""
         lines = ["\t".join([_copy_text(value) for value in row]) for row in rows]
         self.cursor().copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", StringIO("\n".join(lines)))
+
+    def write_together(self, inserts: Sequence[Insertion], statements: Sequence[Statement]) -> None:
+        """See _Engine. Where it is little, it goes in one round trip: the statements of one query are one transaction
+        (PostgreSQL's manual, "Multiple Statements in a Simple Query")."""
+        if sum(len(rows) for _, _, rows in inserts) > POSTGRES_ROWS_TOGETHER:
+            super().write_together(inserts, statements)
+            return
+        cursor = self.cursor()
+        parts = [
+            cursor.mogrify(insert_sql(self.param, table, columns, len(rows)), [value for row in rows for value in row])
+            for table, columns, rows in inserts
+        ]
+        parts += [cursor.mogrify(sql, parameters) for sql, parameters in statements]
+        if parts:
+            cursor.execute(b"; ".join(parts))
 
     def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `sql` for each of `rows`, many in one round trip."""

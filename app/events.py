@@ -3,14 +3,17 @@
 The outbox pattern: once `publish` has returned, nothing that only the queue knows matters.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from peewee import IntegrityError
 
 from app import models, outbox
-from app.database import insert_rows, repeat_on_conflict, unavailable, write_transaction
+from app.database import repeat_on_conflict, unavailable, write_together
+from app.errors import DatabaseUnavailable
 from app.event_types import Event
 from app.group_commit import GroupCommit
 from app.ids import new_id
@@ -21,6 +24,8 @@ from app.queue import Broker
 from app.registry import Registry
 from app.users import describe_users
 from config.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # Parameters in one statement: SQLite takes 32,766, the others more.
 _CHUNK = 10_000
@@ -66,14 +71,20 @@ class Publisher:
         ids = [event.event_id or new_id() for event in events]
         return self._commit.submit(_Call(events, ids, now))
 
-    def _accept(self, calls: Sequence[_Call]) -> list[Published]:
+    def _accept(self, calls: Sequence[_Call]) -> tuple[list[Published], Callable[[], object]]:
         try:
             plan, results = self._commit_plan(calls)
         except IntegrityError:
             # Another process accepted one of these ids after we had looked; now it is known.
             plan, results = self._commit_plan(calls)
-        outbox.enqueue(self._broker, [row[0] for row in plan.deliveries])
-        return results
+        return results, partial(self._hint, [row[0] for row in plan.deliveries])
+
+    def _hint(self, delivery_ids: Sequence[str]) -> None:
+        """Enqueue what is committed. Whatever comes of it, the events are accepted: the sweeper makes up for it."""
+        try:
+            outbox.enqueue(self._broker, delivery_ids)
+        except DatabaseUnavailable as error:
+            log.error("deliveries=%d are taken for enqueued, and are not: %s", len(delivery_ids), error)
 
     @repeat_on_conflict
     def _commit_plan(self, calls: Sequence[_Call]) -> "tuple[_Plan, list[Published]]":
@@ -83,9 +94,7 @@ class Publisher:
             known = _known_ids(event.event_id for call in calls for event in call.events)
         plan = _Plan(index, users, known, self._skip)
         results = [plan.add(call) for call in calls]
-        with write_transaction():
-            insert_rows(models.Event, plan.events)
-            insert_rows(Delivery, plan.deliveries)
+        write_together([(models.Event, plan.events), (Delivery, plan.deliveries)])
         return plan, results
 
 

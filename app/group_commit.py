@@ -29,7 +29,8 @@ class GroupCommit(Generic[Item, Result]):
     them. So the cost of a commit is shared under load, nobody waits for a batch to fill, and a caller is woken once.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+    def __init__(self, commit: Callable[[Sequence[Item]], tuple[Sequence[Result], Callable[[], object]]]) -> None:
+        """`commit` returns the items' results, and what is still to be done for them while the next run goes on."""
         self._commit = commit
         self._gathering: list[_Caller[Item, Result]] = []
         self._running = False
@@ -53,17 +54,23 @@ class GroupCommit(Generic[Item, Result]):
     def _lead(self, me: _Caller[Item, Result]) -> None:
         with self._lock:
             batch, self._gathering = self._gathering, []
+        handed_over = False
         try:
-            results = self._commit([caller.item for caller in batch])
+            results, finish = self._commit([caller.item for caller in batch])
             for caller, result in zip(batch, results, strict=True):
                 caller.result.append(result)
+            handed_over = True
+            self._hand_over()
+            finish()
         except BaseException as error:
             for caller in batch:
                 caller.error = error
-        self._hand_over()
-        for caller in batch:
-            if caller is not me:
-                caller.wake.release()
+        finally:
+            if not handed_over:
+                self._hand_over()
+            for caller in batch:
+                if caller is not me:
+                    caller.wake.release()
 
     def _hand_over(self) -> None:
         with self._lock:

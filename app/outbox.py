@@ -5,7 +5,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.attempts import Attempt, Due
-from app.database import execute_many, insert_rows, marks, repeat_on_conflict, unavailable, write_transaction
+from app.database import (
+    execute_many,
+    insert_rows,
+    marks,
+    repeat_on_conflict,
+    unavailable,
+    write_together,
+    write_transaction,
+)
 from app.errors import QueueUnavailable
 from app.models import DEAD, PENDING, SUCCESS, Delivery, Webhook, WebhookLog, database
 from app.queue import Broker, delivery_message
@@ -61,10 +69,17 @@ def record(attempts: Sequence[Attempt]) -> None:
             done.setdefault(a.due.attempt, []).append(a.due.id)
     failed = [(a.state, a.next_attempt_at, a.due.id, a.due.attempt) for a in attempts if a.status != SUCCESS]
     gone = {a.due.webhook_id for a in attempts if a.webhook_gone}
+    logs = [a.log_row for a in attempts]
+    removals = [
+        (_REMOVE.format(mark=marks(1), marks=marks(len(ids))), (attempt, *ids)) for attempt, ids in done.items()
+    ]
+    if not failed:
+        write_together([(WebhookLog, logs)], *removals)
+        return
     with write_transaction():
-        insert_rows(WebhookLog, [a.log_row for a in attempts])
-        for attempt, ids in done.items():
-            database.execute_sql(_REMOVE.format(mark=marks(1), marks=marks(len(ids))), (attempt, *ids))
+        insert_rows(WebhookLog, logs)
+        for removal in removals:
+            database.execute_sql(*removal)
         execute_many(_RESCHEDULE, failed)
         if gone:
             _disable(gone)

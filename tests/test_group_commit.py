@@ -3,12 +3,19 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from app.group_commit import GroupCommit
 
 PATIENCE_S = 10.0
+Answered = tuple[Sequence[Any], Callable[[], object]]
+
+
+def at_once(commit: Callable[[Sequence[Any]], Sequence[Any]]) -> Callable[[Sequence[Any]], Answered]:
+    """Return `commit` as GroupCommit wants it, with nothing left to do after."""
+    return lambda items: (commit(items), lambda: None)
 
 
 class Store:
@@ -70,7 +77,7 @@ def store() -> Store:
 
 @pytest.fixture
 def crowd(store: Store) -> Crowd:
-    return Crowd(GroupCommit[int, int](store.commit))
+    return Crowd(GroupCommit[int, int](at_once(store.commit)))
 
 
 def gather(crowd: Crowd, store: Store, first: int, others: Sequence[int]) -> None:
@@ -91,7 +98,7 @@ def test_a_lonely_caller_commits_at_once_and_alone() -> None:
         batches.append(items)
         return [item.upper() for item in items]
 
-    group = GroupCommit[str, str](commit)
+    group = GroupCommit[str, str](at_once(commit))
     assert [group.submit("a"), group.submit("b")] == ["A", "B"]
     assert batches == [["a"], ["b"]]
 
@@ -143,7 +150,7 @@ def test_not_even_an_interrupt_leaves_a_caller_hanging(crowd: Crowd, store: Stor
 
 @pytest.mark.parametrize("answer", [lambda items: [], lambda items: [*items, 9]])
 def test_a_commit_that_answers_for_too_few_or_too_many_fails(answer: Callable[[Sequence[int]], list[int]]) -> None:
-    group = GroupCommit[int, int](answer)
+    group = GroupCommit[int, int](at_once(answer))
     with pytest.raises(ValueError, match=r"shorter|longer"):
         group.submit(1)
     with pytest.raises(ValueError, match=r"shorter|longer"):
@@ -160,7 +167,7 @@ def test_a_storm_of_callers_gets_its_own_results_each() -> None:
         sizes.append(len(items))
         return [-item for item in items]
 
-    group = GroupCommit[int, int](commit)
+    group = GroupCommit[int, int](at_once(commit))
 
     def storm(caller: int) -> None:
         for number in range(rounds):
@@ -177,3 +184,37 @@ def test_a_storm_of_callers_gets_its_own_results_each() -> None:
     assert not any(thread.is_alive() for thread in threads), "a caller hangs"
     assert wrong == []
     assert sum(sizes) == callers * rounds
+
+
+def test_what_is_left_to_do_is_done_before_callers_go_on_and_while_others_commit() -> None:
+    done: list[str] = []
+    second = threading.Event()
+
+    def finish() -> None:
+        assert second.wait(PATIENCE_S)
+        done.append("finished")
+
+    def commit(items: Sequence[int]) -> Answered:
+        if items == [2]:
+            second.set()
+            return items, lambda: None
+        return items, finish
+
+    group = GroupCommit[int, int](commit)
+    other = threading.Thread(target=lambda: group.submit(2))
+    first = threading.Thread(target=lambda: done.append(f"got {group.submit(1)}"))
+    first.start()
+    other.start()
+    first.join(PATIENCE_S)
+    other.join(PATIENCE_S)
+    assert done == ["finished", "got 1"]
+
+
+def test_a_failure_in_what_is_left_to_do_reaches_the_callers_and_the_lead_goes_on() -> None:
+    def fail() -> None:
+        raise ValueError("no queue")
+
+    group = GroupCommit[int, int](lambda items: (items, fail))
+    for item in (1, 2):
+        with pytest.raises(ValueError, match="no queue"):
+            group.submit(item)
