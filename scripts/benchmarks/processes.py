@@ -200,8 +200,8 @@ def family(pid: int) -> list[int]:
     """Return `pid` and the processes that descend from it."""
     found = [pid]
     for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # one that ends meanwhile has no children
+            for task in Path(f"/proc/{parent}/task").glob("*/children"):
                 found.extend(int(child) for child in task.read_text().split())
     return found
 

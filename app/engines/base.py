@@ -1,0 +1,68 @@
+"""What engines share."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import peewee
+
+CONNECT_TIMEOUT_S = 5
+ROWS_AT_ONCE = 512
+MIGRATION_LOCK = 0x686F6F6B  # any number that is the same in every version
+
+Row = Sequence[Any]
+Insertion = tuple[str, tuple[str, ...], Sequence[Row]]  # table, columns, rows
+Statement = tuple[str, Row]
+
+
+class Engine:
+    """What all engines share. A mixin: Peewee's class comes after it."""
+
+    def write_together(self: Any, inserts: Sequence[Insertion], statements: Sequence[Statement]) -> None:
+        """Insert and run all of that in one transaction."""
+        with self.writing():
+            for insertion in inserts:
+                self.insert(*insertion)
+            for sql, parameters in statements:
+                self.execute_sql(sql, parameters)
+
+
+class ServerEngine(Engine):
+    """What the engines with a server share."""
+
+    is_embedded = False
+
+    def execute_sql(self: Any, sql: str, params: Any = None) -> Any:
+        """See peewee.Database. Connects again, once, where the server had closed an idle connection."""
+        return self._on_live_connection(super().execute_sql, sql, params)  # type: ignore[misc]
+
+    def begin(self: Any, *args: Any) -> Any:
+        """See peewee.Database, and execute_sql."""
+        return self._on_live_connection(super().begin, *args)  # type: ignore[misc]
+
+    def _on_live_connection(self: Any, run: Any, *args: Any) -> Any:
+        try:
+            return run(*args)
+        except (peewee.OperationalError, peewee.InterfaceError):
+            # Within a transaction what it has done so far is gone with the connection: that is for the caller to know.
+            if self.is_closed() or self.in_transaction() or not self._is_lost(self._state.conn):
+                raise
+            self.close()
+            return run(*args)
+
+    @contextmanager
+    def writing(self: Any) -> Iterator[None]:
+        """Run the block in a transaction that may write."""
+        with self.atomic():
+            yield
+
+    def relax_durability(self) -> None:
+        """Change nothing: commits are shared, so syncing them costs little."""
+
+
+@cache
+def insert_sql(param: str, table: str, columns: tuple[str, ...], rows: int) -> str:
+    """Return the INSERT of so many rows, with `param` as its parameter marks."""
+    values = ", ".join([f"({', '.join([param] * len(columns))})"] * rows)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}"

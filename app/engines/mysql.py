@@ -1,0 +1,100 @@
+"""MySQL and MariaDB."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import peewee
+
+from app.engines.base import CONNECT_TIMEOUT_S, MIGRATION_LOCK, ROWS_AT_ONCE, Row, ServerEngine
+
+# Past this a server is taken for gone; a migration of a large table is the longest statement there is.
+READ_TIMEOUT_S = 600
+LOCK_WAIT_S = 10
+BYTES_AT_ONCE = 4 * 1024 * 1024  # max_allowed_packet is 16 MiB by default, on old servers 4
+
+
+class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
+    """MySQL or MariaDB, through PyMySQL."""
+
+    clock_ms = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+    char_length = "CHAR_LENGTH"
+
+    def __init__(self, **parameters: Any) -> None:
+        parameters = {
+            "charset": "utf8mb4",
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "read_timeout": READ_TIMEOUT_S,
+            "write_timeout": READ_TIMEOUT_S,
+            "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
+            **parameters,
+        }
+        # TEXT ends at 64 KiB there.
+        super().__init__(**parameters, field_types={"TEXT": "LONGTEXT"})
+
+    def _connect(self) -> Any:
+        connection = super()._connect()
+        with connection.cursor() as cursor:
+            # Gap locks of the default level would make writers of different rows wait for each other.
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            # Where clocks are put back an hour of local time comes twice, so local time can't be made UTC.
+            cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}, SESSION time_zone = '+00:00'")
+        return connection
+
+    @contextmanager
+    def migration_lock(self) -> Iterator[None]:
+        """Hold off other processes that would migrate, and see that new tables compare text byte by byte."""
+        name = f"hookline.{MIGRATION_LOCK}.{self.database}"[:64]
+        self.execute_sql("SELECT GET_LOCK(%s, %s)", (name, READ_TIMEOUT_S))
+        try:
+            version = str(self.execute_sql("SELECT VERSION()").fetchone()[0])
+            # Ids differ in case and in trailing spaces: binary, and not padded.
+            collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+            self.execute_sql(f"ALTER DATABASE `{self.database}` CHARACTER SET utf8mb4 COLLATE {collation}")
+            yield
+        finally:
+            self.execute_sql("SELECT RELEASE_LOCK(%s)", (name,))
+
+    def insert(self, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+        """Insert `rows`, as many in one statement as its limits allow, with literals: the driver's own take longer."""
+        start = 0
+        while start < len(rows):
+            chunk = _within(rows[start : start + ROWS_AT_ONCE], BYTES_AT_ONCE)
+            values = ", ".join([f"({', '.join([_literal(value) for value in row])})" for row in chunk])
+            self.cursor().execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}")
+            start += len(chunk)
+
+    def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
+        """Run `sql` for each of `rows`."""
+        self.cursor().executemany(sql, rows)
+
+    def is_conflict(self, error: BaseException) -> bool:
+        """Return whether the error says that this transaction was given up in favour of another."""
+        # MySQL's error reference: 1205 ER_LOCK_WAIT_TIMEOUT, 1213 ER_LOCK_DEADLOCK.
+        return bool(error.args) and error.args[0] in {1205, 1213}
+
+    def _is_lost(self, connection: Any) -> bool:
+        return not connection.open
+
+
+def _literal(value: str | int | None) -> str:
+    """Return a value as MySQL's SQL writes it (its manual, "String Literals"), where backslashes escape."""
+    if value is None:
+        return "NULL"
+    if type(value) is not str:
+        return str(value)
+    if "\\" in value:
+        value = value.replace("\\", "\\\\")
+    if "'" in value:
+        value = value.replace("'", "''")
+    return f"'{value}'"
+
+
+def _within(rows: Sequence[Row], limit: int) -> Sequence[Row]:
+    """Return the first of `rows`, at least one, that a statement of `limit` bytes holds at two bytes a character."""
+    total = 0
+    for number, row in enumerate(rows):
+        total += sum([2 * len(value) for value in row if type(value) is str])
+        if total > limit:
+            return rows[: max(number, 1)]
+    return rows
