@@ -177,23 +177,25 @@ def _step(row: dict[str, Any]) -> str:
 
 def _print(found: dict[str, Found]) -> None:
     """Print the statements of all databases side by side, and which of them read a large table from end to end."""
-    whole: list[str] = []
+    whole: dict[str, list[str]] = {}
     for part, those in found["SQLite"].items():
         print(f"## {part}\n")
         for name in those:
             print(f"### {name}\n")
-            per_kind = [found[kind].get(part, {}).get(name, []) for kind in KINDS]
-            whole += [f"- {name}: {kind}" for kind, those in zip(KINDS, per_kind, strict=True) if _reads_all(those)]
+            per_kind = {kind: found[kind].get(part, {}).get(name, []) for kind in KINDS}
             _print_statements(per_kind)
+            for kind, statements in per_kind.items():
+                for statement in filter(_reads_all, statements):
+                    whole.setdefault(f"{name}: `{statement.sql}`", []).append(kind)
     print("## Large tables read from end to end\n")
-    print("\n".join(whole) if whole else "None.")
+    print("\n".join([f"- {statement} ({', '.join(kinds)})" for statement, kinds in whole.items()] or ["None."]))
 
 
-def _print_statements(per_kind: list[list[Statement]]) -> None:
-    texts = list(dict.fromkeys(statement.sql for statements in per_kind for statement in statements))
+def _print_statements(per_kind: dict[str, list[Statement]]) -> None:
+    texts = list(dict.fromkeys(statement.sql for statements in per_kind.values() for statement in statements))
     for text in texts:
         print(f"```sql\n{text}\n```\n\n```")
-        for kind, statements in zip(KINDS, per_kind, strict=True):
+        for kind, statements in per_kind.items():
             for statement in statements:
                 if statement.sql == text:
                     lines = [line.rstrip() for line in statement.plan] or ["(no plan)"]
@@ -201,15 +203,14 @@ def _print_statements(per_kind: list[list[Statement]]) -> None:
         print("```\n")
 
 
-def _reads_all(statements: list[Statement]) -> bool:
-    """Return whether one of the plans reads a large table from end to end."""
-    for statement in statements:
-        names = {alias: table for table, alias in re.findall(r'"(\w+)" AS "(\w+)"', statement.sql)}
-        for line in statement.plan:
-            read = re.search(r"^SCAN (\w+)$|Seq Scan on (\w+)|^(\w+): ALL", line.strip())
-            name = next(filter(None, read.groups()), "") if read else ""
-            if names.get(name, name) in LARGE:
-                return True
+def _reads_all(statement: Statement) -> bool:
+    """Return whether the plan reads a large table from end to end."""
+    names = {alias: table for table, alias in re.findall(r'"(\w+)" AS "(\w+)"', statement.sql)}
+    for line in statement.plan:
+        read = re.search(r"^SCAN (\w+)$|Seq Scan on (\w+)|^(\w+): ALL", line.strip())
+        name = next(filter(None, read.groups()), "") if read else ""
+        if names.get(name, name) in LARGE:
+            return True
     return False
 
 

@@ -11,7 +11,20 @@ import pytest
 from config.settings import SettingsError, load_settings, parse_duration_ms
 
 BAD = {
-    "DATABASE_URL": ["oracle://x", "sqlite:/relative", "var/hookline.db"],
+    "DATABASE_URL": [
+        "oracle://x",
+        "sqlite:/relative",
+        "sqlite:///",
+        "var/hookline.db",
+        "postgresql://",
+        "postgresql+pool://a/b",
+        "mysql://a:many/b",
+        "postgresql://a:70000/b",
+        "mariadb://[::1/b",
+    ],
+    "REDIS_NAMESPACE": ["a b", "a:b", "ü", "x" * 65],
+    "WEB_CONCURRENCY": ["0", "-1", "257", "two", "1.5"],
+    "WEB_THREADS": ["0", "257", "1e2"],
     "PORT": ["0", "65536", "-1", "8o8o", "80.5"],
     "TIMEZONE": ["Mars/Base", "../etc/passwd", "/etc/localtime", "UTC\0", "x" * 300],
     "ALLOW_NETWORKS": ["10.0.0.0/33", "10.0.0.1/8", "localhost", "10.0.0.0/8,x", "1.2.3.4.5"],
@@ -54,6 +67,7 @@ def test_nothing_given_is_all_defaults() -> None:
         32,
     )
     assert (settings.redis_url, settings.secret_key, settings.admin_password) == (None, None, None)
+    assert (settings.redis_namespace, settings.web_concurrency, settings.web_threads) == ("dramatiq", 1, 16)
 
 
 def test_every_variable_is_read() -> None:
@@ -61,6 +75,10 @@ def test_every_variable_is_read() -> None:
         {
             "HOOKLINE_DATA": "/srv/hookline",
             "DATABASE_URL": "sqlite:////srv/other.db",
+            "REDIS_URL": "rediss://:password@redis.example:6380/2",
+            "REDIS_NAMESPACE": "Team-1.hook_line",
+            "WEB_CONCURRENCY": "256",
+            "WEB_THREADS": "64",
             "HOST": "0.0.0.0",
             "PORT": "65535",
             "TIMEZONE": "Asia/Shanghai",
@@ -80,6 +98,11 @@ def test_every_variable_is_read() -> None:
     )
     assert settings.data_dir == Path("/srv/hookline")
     assert settings.database_url == "sqlite:////srv/other.db"
+    assert (settings.redis_url, settings.redis_namespace) == (
+        "rediss://:password@redis.example:6380/2",
+        "Team-1.hook_line",
+    )
+    assert (settings.web_concurrency, settings.web_threads) == (256, 64)
     assert (settings.host, settings.port, settings.timezone) == ("0.0.0.0", 65_535, ZoneInfo("Asia/Shanghai"))
     assert settings.allow_networks == tuple(map(ip_network, ("10.0.0.0/8", "::1/128", "192.168.1.1/32")))
     assert settings.log_retention_days == 36_500
@@ -94,6 +117,39 @@ def test_every_variable_is_read() -> None:
 
 def test_the_database_is_in_the_data_directory_unless_said_otherwise() -> None:
     assert load_settings({"HOOKLINE_DATA": "/srv/h"}).database_url == "sqlite:////srv/h/hookline.db"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("postgres://u:p@h/n", "postgres://u:p@h/n"),
+        ("postgresql://u:p%40%2F@h:5432/n?sslmode=require", "postgresql://u:p%40%2F@h:5432/n?sslmode=require"),
+        ("mysql://u@[::1]:3306/n", "mysql://u@[::1]:3306/n"),
+        ("mariadb://u:mariadb:@h/mariadb", "mysql://u:mariadb:@h/mariadb"),
+        (" sqlite:///var/x.db ", "sqlite:///var/x.db"),
+    ],
+)
+def test_a_database_is_named_as_platforms_name_it(given: str, meant: str) -> None:
+    assert load_settings({"DATABASE_URL": given, "HOOKLINE_SECRET_KEY": "k"}).database_url == meant
+
+
+@pytest.mark.parametrize("key", [{}, {"HOOKLINE_SECRET_KEY": ""}, {"HOOKLINE_SECRET_KEY": "  "}])
+@pytest.mark.parametrize("url", ["postgresql://h/n", "mysql://h/n", "sqlite:////srv/other.db"])
+def test_a_database_elsewhere_needs_a_key_that_is_no_file(url: str, key: dict[str, str]) -> None:
+    with pytest.raises(
+        SettingsError, match=r"HOOKLINE_SECRET_KEY is needed where DATABASE_URL is set: .*hookline secret"
+    ):
+        load_settings({"DATABASE_URL": url, **key})
+
+
+@pytest.mark.parametrize("url", ["", "   "])
+def test_an_empty_address_is_none(url: str) -> None:
+    settings = load_settings({"DATABASE_URL": url, "REDIS_URL": url})
+    assert (settings.database_url, settings.redis_url, settings.secret_key) == (
+        "sqlite:///var/hookline.db",
+        None,
+        None,
+    )
 
 
 def test_settings_never_change() -> None:

@@ -1,12 +1,13 @@
 """`hookline events`: events from the queue that could not be accepted."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.clock import now_ms
 from app.commands.options import data_option, open_database
@@ -20,6 +21,7 @@ from config.settings import Settings
 
 SHOWN = 100
 WIDTH = 120  # characters of an event in the table
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # which a terminal might obey
 
 
 @click.group()
@@ -35,9 +37,7 @@ def events() -> None:
 def rejected(settings: Settings, limit: int, as_json: bool) -> None:
     """Show the events that could not be accepted, and why."""
     with open_database(settings):
-        newest = RejectedEvent.received_at.desc(), RejectedEvent.id
-        rows = list(RejectedEvent.select().order_by(*newest).limit(limit))
-        total = RejectedEvent.select().count()
+        rows, total = newest(limit)
     if as_json:
         for row in rows:
             click.echo(json.dumps(_shown(row, settings), ensure_ascii=False))
@@ -76,6 +76,12 @@ def discard(settings: Settings, ids: Sequence[str], everything: bool) -> None:
     click.echo(f"{len(rows)} deleted.")
 
 
+def newest(limit: int) -> tuple[list[RejectedEvent], int]:
+    """Return the newest rejected events, `limit` at most, and how many there are in all."""
+    order = RejectedEvent.received_at.desc(), RejectedEvent.id.desc()
+    return list(RejectedEvent.select().order_by(*order).limit(limit)), RejectedEvent.select().count()
+
+
 def _chosen(ids: Sequence[str], everything: bool) -> list[RejectedEvent]:
     if bool(ids) == everything:
         raise OperatorError("give the ids of rejected events, or --all")
@@ -99,7 +105,8 @@ def _shown(row: RejectedEvent, settings: Settings) -> dict[str, Any]:
 
 
 def _print_table(rows: Iterable[RejectedEvent], settings: Settings) -> None:
-    table = Table("id", "received", "reason", "event", box=None, pad_edge=False)
+    table = Table(Column("id", no_wrap=True), "received", "reason", "event", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(row.id, to_iso(row.received_at, settings.timezone), row.reason, row.raw[:WIDTH])
+        reason, event = (_CONTROL.sub("\ufffd", text[:WIDTH]) for text in (row.reason, row.raw))
+        table.add_row(row.id, to_iso(row.received_at, settings.timezone), reason, event)
     Console(markup=False).print(table)

@@ -10,6 +10,7 @@ from app.clock import now_ms
 from app.commands.options import data_option, open_database
 from app.database import connect
 from app.errors import OperatorError
+from app.models import database
 from app.schema import state
 from config.settings import Settings
 
@@ -35,7 +36,10 @@ def migrate(settings: Settings, check: bool) -> None:
 
 def _check(settings: Settings) -> None:
     connect(settings.database_url)
-    found = state()
+    try:
+        found = state()
+    finally:
+        database.close()
     for name in found.missing:
         click.echo(f"missing: {name}")
     for name in found.unknown:

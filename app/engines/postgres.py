@@ -1,5 +1,6 @@
 """PostgreSQL."""
 
+import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -57,6 +58,7 @@ class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[m
         if sum(len(rows) for _, _, rows in inserts) > ROWS_TOGETHER:
             super().write_together(inserts, statements)
             return
+        self._renew_idle()
         cursor = self.cursor()
         parts = [
             cursor.mogrify(insert_sql(self.param, table, columns, len(rows)), [value for row in rows for value in row])
@@ -65,6 +67,20 @@ class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[m
         parts += [cursor.mogrify(sql, parameters) for sql, parameters in statements]
         if parts:
             cursor.execute(b"; ".join(parts))
+
+    def _renew_idle(self) -> None:
+        """Connect again where the server has closed the connection while it was idle.
+
+        It has said so, and there is something to read. To repeat what failed is no way: it may have been committed.
+        """
+        if self.is_closed():
+            return
+        poll = select.poll()
+        connection = self._state.conn
+        if not connection.closed:
+            poll.register(connection, select.POLLIN)
+        if connection.closed or poll.poll(0):
+            self.execute_sql("SELECT 1")
 
     def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
         """Run `sql` for each of `rows`, many in one round trip."""
