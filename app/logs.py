@@ -8,7 +8,7 @@ from peewee import JOIN, SQL, NodeList, fn
 
 from app.database import unavailable
 from app.ids import first_id_at
-from app.log_counts import Kind, Segment, segments, window_of, with_status
+from app.log_counts import HOUR_MS, Kind, Segment, segments, window_of, with_status
 from app.models import Event, WebhookLog
 
 NEWEST = 1_000
@@ -49,10 +49,10 @@ def read_log(log_id: str) -> LogEntry | None:
     return found[0] if found else None
 
 
-def newest_logs(webhook_id: str) -> list[LogEntry]:
-    """Return the newest logs of a webhook, newest first, 1,000 at most. Raises DatabaseUnavailable."""
-    wanted = WebhookLog.webhook_id == webhook_id
-    return _entries(_joined().where(wanted).order_by(WebhookLog.id.desc()).limit(NEWEST))
+def newest_logs(webhook_id: str, now: int) -> list[LogEntry]:
+    """Return the newest logs of a webhook at `now`, newest first, 1,000 at most. Raises DatabaseUnavailable."""
+    wanted = LogFilter(webhook_id=webhook_id, start=0, end=now + HOUR_MS)  # the clocks of other machines may be ahead
+    return page_of_logs(wanted, 1, NEWEST).entries
 
 
 def page_of_logs(wanted: LogFilter, number: int, size: int) -> Page:

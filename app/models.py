@@ -118,7 +118,7 @@ class LogCount(Table):
     """How many logs of a webhook there are in an hour, by trigger and status; see app.log_counts."""
 
     webhook_id = CharField(max_length=32)
-    hour = BigIntegerField()  # when it begins
+    hour = BigIntegerField(index=True)  # when it begins
     triggered_event = CharField(max_length=64)
     status = CharField(max_length=8)
     number = BigIntegerField()

@@ -59,7 +59,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         try:
             return parse(raw)
         except (ValueError, KeyError, OSError) as error:
-            raise SettingsError(f"{name}={raw!r} is not usable: {error}") from error
+            shown = re.sub(r"//.*@", "//…@", raw, flags=re.DOTALL)  # a URL's password is nobody's business
+            raise SettingsError(f"{name}={shown!r} is not usable: {error}") from error
 
     data_dir = read("HOOKLINE_DATA", "var", Path)
     return Settings(
@@ -115,7 +116,10 @@ def _database_url(raw: str) -> str:
         raise ValueError(
             "give a URL such as sqlite:///var/hookline.db, postgresql://user:password@host/name or mysql://…"
         )
-    _ = urlsplit(raw).port  # raises ValueError for what is no port
+    try:
+        _ = urlsplit(raw).port
+    except ValueError as error:
+        raise ValueError("the port is no number; where a password has / ? # @ or : in it, percent-encode it") from error
     return re.sub(r"^mariadb:", "mysql:", raw)
 
 

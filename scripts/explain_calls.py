@@ -6,6 +6,7 @@ from typing import NamedTuple
 from app import authentication, outbox, users, webhooks
 from app.attempts import Attempt, Due, Policy, judge
 from app.authentication import Caller
+from app.clock import now_ms
 from app.commands.events import newest
 from app.event_types import Event
 from app.exchange import Outcome, Request
@@ -84,7 +85,7 @@ def _logs(now: int) -> list[Call]:
     some = WebhookLog.select(WebhookLog.id).order_by(WebhookLog.id).limit(1).scalar()
     return [
         Call("A log by its id", lambda: read_log(some)),
-        Call("The newest logs of a webhook", lambda: newest_logs(BUSY)),
+        Call("The newest logs of a webhook", lambda: newest_logs(BUSY, now_ms())),
         Call("A page of logs: counting", page(1)),
         Call("A page of logs, far back", page(30)),
         Call("A page of failures", page(2, status="FAIL")),

@@ -23,16 +23,18 @@ from workers.events import EventPipeline, keep_undecodable
 def declare_actors(services: Services) -> None:
     """Declare `deliver` and `publish_events` with the broker of `services`."""
     broker = cast(dramatiq.Broker, services.broker)
+    broker.add_middleware(CurrentMessage())  # events without an id are given one by their message
 
     @dramatiq.actor(actor_name=DELIVER_ACTOR, queue_name=DELIVERIES, broker=broker)
     def deliver_now(delivery_id: str) -> None:
         deliver(services, delivery_id, now_ms())
 
     @dramatiq.actor(actor_name=EVENTS_ACTOR, queue_name=EVENTS, broker=broker)
-    def publish_events(*arguments: object) -> None:
+    def publish_events(*arguments: object, **named: object) -> None:
         message = CurrentMessage.get_current_message()
         message_id = secrets.token_hex(16) if message is None else message.message_id
-        ingest(services.publisher, [Incoming(message_id, arguments)], trigger_types(services.settings), now_ms())
+        given = [*arguments, *named.values()]
+        ingest(services.publisher, [Incoming(message_id, given)], trigger_types(services.settings), now_ms())
 
 
 def consume_in_batches(services: Services) -> None:

@@ -6,49 +6,32 @@ The work on the database is done at a desk (workers.desk), from where the result
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from dramatiq.broker import MessageProxy
 
 from app import outbox
-from app.attempts import Attempt, Due, judge, request_for
+from app.attempts import Due, judge, request_for
 from app.clock import now_ms
-from app.database import relax_durability
+from app.database import relax_durability, unavailable
 from app.delivery import policy, settle, triage
-from app.errors import DatabaseUnavailable
+from app.errors import DatabaseUnavailable, HooklineError
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
 from app.matching import Webhook
-from app.models import SUCCESS
 from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
 from workers.desk import open_desk
+from workers.in_hand import Ended, Held, apart, delivery_id, log_attempt
 
 log = logging.getLogger(__name__)
 
 STALL_MS = 1_000
 PUT_BACK_MS = 5_000
 DATABASE_PAUSE_MS = 1_000
-
-
-@dataclass(slots=True)
-class _Held:
-    """A delivery in this process's hands, from its message until that is acknowledged."""
-
-    message: MessageProxy
-    due: Due
-    webhook: Webhook
-
-
-class _Ended(NamedTuple):
-    """An exchange that is over and not yet recorded."""
-
-    held: _Held
-    request: Request
-    outcome: Outcome
+TICK_S = 1.0
 
 
 class DeliveryPipeline:
@@ -66,12 +49,13 @@ class DeliveryPipeline:
         self._limit = settings.max_in_flight
         self._transport = services.transport
         self._desk = open_desk(services)
-        self._held: dict[str, _Held] = {}
-        self._lanes = Lanes[_Held](settings.max_in_flight_per_webhook, STALL_MS)
-        self._ended: list[_Ended] = []
+        self._held: dict[str, Held] = {}
+        self._lanes = Lanes[Held](settings.max_in_flight_per_webhook, STALL_MS)
+        self._ended: list[Ended] = []
         self._recording = False
         self._incoming = 0  # messages accepted and not yet looked at
         self._pause_until = 0  # while the database is away
+        self._abandoned = False
         self._changed = threading.Condition()
         self._desk.run(relax_durability)
 
@@ -96,14 +80,24 @@ class DeliveryPipeline:
 
     def stop(self, timeout_s: float) -> None:
         """Finish what is in flight up to `timeout_s`; requeue what waits, and what is left. Call `accept` no more."""
-        self._transport.call_soon(self._requeue_waiting)
-        with self._changed:
-            is_over = self._changed.wait_for(lambda: not self._held and not self._incoming, timeout_s)
-        if not is_over:
-            self._transport.stop()  # from here on nothing ends any more
-            log.warning("in_flight=%d left unfinished; they are sent again", len(self._held))
-            self._consumer.requeue([item.message for item in self._held.values()])
+        if not self._drains(timeout_s):
+            self._abandoned = True
+            left = list(self._held.values())
+            log.warning("in_flight=%d left unfinished; they are sent again", len(left))
+            self._consumer.requeue([item.message for item in left])
         self._desk.close()
+
+    def _drains(self, timeout_s: float) -> bool:
+        """Wait for what is in flight, and go on with all that comes from time to time: silence would mean death."""
+        until = time.monotonic() + timeout_s
+        while (left := until - time.monotonic()) > 0:
+            self._transport.call_soon(self._requeue_waiting)
+            with self._changed:
+                if self._changed.wait_for(lambda: not self._held and not self._incoming, min(left, TICK_S)):
+                    return True
+            self._consumer.beat()
+            self.tick()
+        return False
 
     def _free(self) -> int:
         if self._pause_until > now_ms():
@@ -115,9 +109,11 @@ class DeliveryPipeline:
 
     def _look_up(self, messages: Sequence[MessageProxy]) -> None:
         """Find the deliveries that `messages` point at, and settle those that need no request."""
-        named = {_delivery_id(message): message for message in messages}
+        named = {delivery_id(message): message for message in messages}
         try:
-            found = triage(outbox.load(list(named)), self._services.registry.refresh(), now_ms())
+            with unavailable():
+                index = self._services.registry.refresh()
+            found = triage(outbox.load(list(named)), index, now_ms())
             settle(found)
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
@@ -125,19 +121,25 @@ class DeliveryPipeline:
             self._consumer.requeue(messages)
             self._transport.call_soon(partial(self._arrived, len(messages)))
             return
+        except Exception:
+            log.exception("messages=%d could not be looked up", len(messages))
+            if not apart(self._look_up, messages):
+                self._consumer.ack_many(messages)
+                self._transport.call_soon(partial(self._arrived, 1))
+            return
         ready = [(named[due.id], due, webhook) for due, webhook in found.ready]
         self._transport.call_soon(partial(self._sort, messages, ready))
 
     def _sort(self, messages: Sequence[MessageProxy], ready: Sequence[tuple[MessageProxy, Due, Webhook]]) -> None:
         """Start the deliveries that are `ready`, or let them wait; what is not ours to hold is acknowledged."""
         now = now_ms()
-        starting: list[_Held] = []
-        refused: list[_Held] = []
+        starting: list[Held] = []
+        refused: list[Held] = []
         held: set[int] = set()
         for message, due, webhook in ready:
             if due.id in self._held:
                 continue
-            item = self._held[due.id] = _Held(message, due, webhook)
+            item = self._held[due.id] = Held(message, due, webhook)
             held.add(id(message))
             verdict = self._lanes.arrive(webhook.id, item, now)
             if verdict != "wait":
@@ -156,19 +158,31 @@ class DeliveryPipeline:
 
     # --- sending, in the transport's thread
 
-    def _start(self, items: Sequence[_Held], now: int) -> None:
+    def _start(self, items: Sequence[Held], now: int) -> None:
         timeout_ms = self._services.settings.request_timeout_ms
         exchanges = []
+        unreadable: list[Held] = []
         for item in items:
-            credentials = self._services.registry.credentials(item.webhook)
+            try:
+                credentials = self._services.registry.credentials(item.webhook)
+            except HooklineError as error:
+                log.error("webhook=%s delivery=%s waits: %s", item.webhook.id, item.due.id, error)
+                unreadable.append(item)
+                continue
             request = request_for(item.due, item.webhook, credentials, now, timeout_ms)
             exchanges.append((request, partial(self._end, item, request)))
         self._transport.submit(exchanges)
+        if unreadable:
+            following = [self._lanes.leave(item.webhook.id, 0, now) for item in unreadable]
+            self._put_back(unreadable, now)
+            self._start([item for item in following if item is not None], now)
 
-    def _end(self, item: _Held, request: Request, outcome: Outcome) -> None:
+    def _end(self, item: Held, request: Request, outcome: Outcome) -> None:
+        if self._abandoned:
+            return
         if not self._ended:
             self._transport.call_soon(self._record)  # once for all that end in this turn of the loop
-        self._ended.append(_Ended(item, request, outcome))
+        self._ended.append(Ended(item, request, outcome))
 
     # --- recording: what has ended goes to the desk, and comes back recorded
 
@@ -180,7 +194,7 @@ class DeliveryPipeline:
         self._recording = True
         self._desk.run(partial(self._write, batch))
 
-    def _write(self, batch: Sequence[_Ended]) -> None:
+    def _write(self, batch: Sequence[Ended]) -> None:
         """Commit what has ended, and acknowledge it."""
         settings, now = self._services.settings, now_ms()
         attempts = [judge(item.due, request, outcome, policy(settings), now=now) for item, request, outcome in batch]
@@ -191,16 +205,22 @@ class DeliveryPipeline:
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
             self._transport.call_soon(partial(self._keep, batch))
             return
+        except Exception:
+            log.exception("attempts=%d could not be recorded", len(batch))
+            if not apart(self._write, batch):
+                self._transport.call_soon(partial(self._leave, batch))
+                self._consumer.ack_many([ended.held.message for ended in batch])
+            return
         for attempt, ended in zip(attempts, batch, strict=True):
-            _log_attempt(attempt, ended.outcome)
+            log_attempt(attempt, ended.outcome)
         self._transport.call_soon(partial(self._leave, batch))
         self._consumer.ack_many([ended.held.message for ended in batch])
 
-    def _keep(self, batch: Sequence[_Ended]) -> None:
+    def _keep(self, batch: Sequence[Ended]) -> None:
         self._recording = False
         self._ended[:0] = batch
 
-    def _leave(self, batch: Sequence[_Ended]) -> None:
+    def _leave(self, batch: Sequence[Ended]) -> None:
         """Start what waited for the places of `batch`."""
         now = now_ms()
         self._recording = False
@@ -215,12 +235,12 @@ class DeliveryPipeline:
         now = now_ms()
         self._put_back(self._lanes.take_stalled(now), now)
 
-    def _put_back(self, items: Sequence[_Held], now: int) -> None:
+    def _put_back(self, items: Sequence[Held], now: int) -> None:
         if items:
             self._forget(items)
             self._desk.run(partial(self._write_back, items, now + PUT_BACK_MS))
 
-    def _write_back(self, items: Sequence[_Held], until: int) -> None:
+    def _write_back(self, items: Sequence[Held], until: int) -> None:
         messages = [item.message for item in items]
         try:
             outbox.put_back([item.due.id for item in items], until)
@@ -235,28 +255,8 @@ class DeliveryPipeline:
         self._consumer.requeue([item.message for item in waiting])
         self._forget(waiting)
 
-    def _forget(self, items: Sequence[_Held]) -> None:
+    def _forget(self, items: Sequence[Held]) -> None:
         for item in items:
             del self._held[item.due.id]
         with self._changed:
             self._changed.notify_all()
-
-
-def _delivery_id(message: MessageProxy) -> str:
-    """Return what a message points at; "", which is no delivery, where a stranger put something else on the queue."""
-    found = message.args[0] if message.args else ""
-    return found if isinstance(found, str) else ""
-
-
-def _log_attempt(attempt: Attempt, outcome: Outcome) -> None:
-    """Write the one line of an attempt. Successes are for debugging: at full speed they are thousands a second."""
-    level = logging.DEBUG if attempt.status == SUCCESS else logging.INFO
-    if not log.isEnabledFor(level):
-        return
-    due = attempt.due
-    log.log(
-        level,
-        "delivery=%s webhook=%s event=%s type=%s attempt=%d status=%s answer=%s durationMs=%d next=%s error=%r",
-        *(due.id, due.webhook_id, due.event_id, due.type, due.attempt + 1, attempt.status),
-        *(outcome.status, outcome.duration_ms, attempt.next_attempt_at, outcome.error),
-    )

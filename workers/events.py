@@ -49,10 +49,10 @@ class EventPipeline:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            keep_rejected([rejected_row(message.message_id, -1, reason, message.args, now=now_ms())])
+            keep_rejected([rejected_row(message.message_id, -1, reason, _arguments(message), now=now_ms())])
 
     def _ingest(self, messages: Sequence[MessageProxy]) -> None:
-        incoming = [Incoming(message.message_id, message.args) for message in messages]
+        incoming = [Incoming(message.message_id, _arguments(message)) for message in messages]
         found = ingest(self._services.publisher, incoming, trigger_types(self._services.settings), now_ms())
         if found.rejected:
             log.warning("rejected=%d events kept: see hookline events rejected", len(found.rejected))
@@ -63,6 +63,15 @@ class EventPipeline:
 
     def stop(self, timeout_s: float) -> None:
         """Nothing is under way between two batches."""
+
+
+def _arguments(message: MessageProxy) -> Sequence[object]:
+    """Return what a message calls `publish_events` with; the one argument may come by its name, `events`."""
+    if not message.kwargs:
+        return list(message.args)
+    if not message.args and message.kwargs.keys() == {"events"}:
+        return [message.kwargs["events"]]
+    return [*message.args, message.kwargs]
 
 
 def keep_undecodable(message_id: str, raw: bytes) -> None:

@@ -6,6 +6,7 @@ Several schedulers may run at once: one holds the lease and works, the others wa
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -32,15 +33,17 @@ JOB_DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None
 Job = Callable[[Services], None]
 
 
-def start_scheduler(services: Services, lease: Lease | None = None) -> BackgroundScheduler:
+def start_scheduler(services: Services, ending: threading.Event, lease: Lease | None = None) -> BackgroundScheduler:
     """Start the jobs in threads of their own, each at once, and return the scheduler, to be shut down.
 
-    With a `lease` they do something only while this process holds it; without one it must be the only process.
+    Set `ending` before that, else it waits for pruning to come to its end. With a `lease` the jobs do something only
+    while this process holds it; without one it must be the only process.
     """
     # One run of a job at a time; runs missed while one was late are run once, not each, however late that is.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that a slow one delays
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
-    jobs: tuple[tuple[Job, int], ...] = ((sweep_once, SWEEP_S), (count_once, COUNT_S), (prune_once, PRUNE_S))
+    prune_until = partial(prune_once, ending=ending)
+    jobs: tuple[tuple[Job, int], ...] = ((sweep_once, SWEEP_S), (count_once, COUNT_S), (prune_until, PRUNE_S))
     if lease is not None:
         renew_once(lease)
         jobs = tuple((partial(_if_held, lease, job), seconds) for job, seconds in jobs)
@@ -98,10 +101,23 @@ def count_once(services: Services) -> None:
         log.error("counting waits: %s", error)
 
 
-def prune_once(services: Services) -> None:
-    """Prune, and say what was removed."""
+class _Ending(Exception):
+    """The process is to end: the rest is for the next one."""
+
+
+def prune_once(services: Services, ending: threading.Event | None = None) -> None:
+    """Prune, and say what was removed. Where `ending` is set, stop after the batch that is under way."""
+
+    def pause(seconds: float) -> None:
+        if ending is None:
+            time.sleep(seconds)
+        elif ending.wait(seconds):
+            raise _Ending
+
     try:
-        pruned = prune(services.settings.log_retention_days, now_ms())
+        pruned = prune(services.settings.log_retention_days, now_ms(), pause)
+    except _Ending:
+        log.info("pruning goes on later")
     except ServiceUnavailable as error:
         log.error("prune waits: %s", error)
     else:
@@ -115,12 +131,20 @@ def run(services: Services) -> None:
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, lambda *_: stopping.set())
     lease = Lease(ROLE)
-    scheduler = start_scheduler(services, lease)
+    scheduler = start_scheduler(services, stopping, lease)
     log.info("scheduler holder=%s is running", lease.holder)
     stopping.wait()
     scheduler.shutdown()
-    lease.release()
+    give_up(lease)
     services.close()
+
+
+def give_up(lease: Lease) -> None:
+    """Release the lease; where the database is away it ends by itself."""
+    try:
+        lease.release()
+    except ServiceUnavailable as error:
+        log.warning("lease=%s is left to end by itself: %s", lease.name, error)
 
 
 if __name__ == "__main__":

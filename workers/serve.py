@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from config.settings import Settings
 from workers.actors import consume_in_batches, declare_actors
 from workers.collector import spare_the_collector
 from workers.lease import Lease
-from workers.scheduler import ROLE, start_scheduler
+from workers.scheduler import ROLE, give_up, start_scheduler
 
 log = logging.getLogger(__name__)
 
@@ -98,13 +99,15 @@ def worker(services: Services) -> Iterator[None]:
 def scheduler(services: Services) -> Iterator[None]:
     """Run the scheduler: on Redis beside others, else as the only process there is."""
     lease = None if services.settings.redis_url is None else Lease(ROLE)
-    running = start_scheduler(services, lease)
+    ending = threading.Event()
+    running = start_scheduler(services, ending, lease)
     try:
         yield
     finally:
+        ending.set()
         running.shutdown()
         if lease is not None:
-            lease.release()
+            give_up(lease)
 
 
 @contextlib.contextmanager

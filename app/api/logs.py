@@ -23,7 +23,7 @@ def list_(webhook_id: str) -> Response:
     if given:
         return _page(webhook_id, given)
     zone = services().settings.timezone
-    return ok([seed_row(entry, zone) for entry in newest_logs(webhook_id)])
+    return ok([seed_row(entry, zone) for entry in newest_logs(webhook_id, now_ms())])
 
 
 def _page(webhook_id: str, given: dict[str, str]) -> Response:

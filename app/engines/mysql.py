@@ -81,7 +81,7 @@ def _literal(value: str | int | None) -> str:
     """Return a value as MySQL's SQL writes it (its manual, "String Literals"), where backslashes escape."""
     if value is None:
         return "NULL"
-    if type(value) is not str:
+    if not isinstance(value, str):
         return str(value)
     if "\\" in value:
         value = value.replace("\\", "\\\\")

@@ -33,10 +33,15 @@ class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[m
         parameters.setdefault("application_name", "hookline")
         # A server that went away without a word is noticed within a minute and a half.
         keepalive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
-        # The outbox is empty one moment and holds a million rows the next, so its statistics are never right: by them
-        # all of it, dead rows included, would be read for every batch. Each of our queries has an index.
-        given = parameters.pop("options", "")
-        super().__init__(**{**keepalive, **parameters, "options": f"-c enable_seqscan=off {given}".strip()})
+        super().__init__(**{**keepalive, **parameters})
+
+    def _connect(self) -> Any:
+        connection = super()._connect()
+        with connection.cursor() as cursor:
+            # The outbox is empty one moment and holds a million rows the next, so its statistics are never right: by
+            # them all of it, dead rows included, would be read for every batch. Each of our queries has an index.
+            cursor.execute("SET enable_seqscan = off")
+        return connection
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
@@ -101,7 +106,7 @@ def _copy_text(value: str | int | None) -> str:
     """Return a value in COPY's text format (PostgreSQL's COPY, "Text Format")."""
     if value is None:
         return "\\N"
-    if type(value) is not str:
+    if not isinstance(value, str):
         return str(value)
     if "\\" in value:
         value = value.replace("\\", "\\\\")

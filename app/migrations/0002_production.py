@@ -23,7 +23,7 @@ def up(_migrator: Any, db: Any) -> None:
 
     class LogCount(Table):
         webhook_id = CharField(max_length=32)
-        hour = BigIntegerField()
+        hour = BigIntegerField(index=True)
         triggered_event = CharField(max_length=64)
         status = CharField(max_length=8)
         number = BigIntegerField()

@@ -13,7 +13,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HOOKLINE = str(Path(sys.executable).parent / "hookline")
-SHELL_SCRIPTS = ("scripts/run", "scripts/test", "scripts/lint", "scripts/format", "scripts/_env", ".ci/run")
+SHELL_SCRIPTS = (
+    "scripts/run",
+    "scripts/test",
+    "scripts/lint",
+    "scripts/format",
+    "scripts/explain",
+    "scripts/_env",
+    ".ci/run",
+)
 
 
 def free_port() -> int:

@@ -1,0 +1,69 @@
+"""A delivery in a worker's hands: from its message, over the request, to the record of the attempt."""
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from dramatiq.broker import MessageProxy
+
+from app.attempts import Attempt, Due
+from app.exchange import Outcome, Request
+from app.matching import Webhook
+from app.models import SUCCESS
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(slots=True)
+class Held:
+    """A delivery in this process's hands, from its message until that is acknowledged."""
+
+    message: MessageProxy
+    due: Due
+    webhook: Webhook
+
+
+class Ended(NamedTuple):
+    """An exchange that is over and not yet recorded."""
+
+    held: Held
+    request: Request
+    outcome: Outcome
+
+
+def delivery_id(message: MessageProxy) -> str:
+    """Return what a message points at; "", which is no delivery, where a stranger put something else on the queue."""
+    found = message.args[0] if message.args else ""
+    return found if isinstance(found, str) and _ID.fullmatch(found) else ""
+
+
+def apart(work: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> bool:
+    """Do `work` on each of `items` alone, so that the one which shows a defect of ours harms no other.
+
+    Return False for an item that is alone already. To be let go: its row stays, and the sweeper comes back to it.
+    """
+    if len(items) < 2:
+        return False
+    for item in items:
+        work([item])
+    return True
+
+
+def log_attempt(attempt: Attempt, outcome: Outcome) -> None:
+    """Write the one line of an attempt. Successes are for debugging: at full speed they are thousands a second."""
+    level = logging.DEBUG if attempt.status == SUCCESS else logging.INFO
+    if not log.isEnabledFor(level):
+        return
+    due = attempt.due
+    log.log(
+        level,
+        "delivery=%s webhook=%s event=%s type=%s attempt=%d status=%s answer=%s durationMs=%d next=%s error=%r",
+        *(due.id, due.webhook_id, due.event_id, due.type, due.attempt + 1, attempt.status),
+        *(outcome.status, outcome.duration_ms, attempt.next_attempt_at, outcome.error),
+    )
