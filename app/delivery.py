@@ -70,8 +70,8 @@ def deliver(services: Services, delivery_id: str, now: int) -> None:
 
     Raises DatabaseUnavailable; then the attempt may have been made and is made again.
     """
-    index = services.registry.refresh()
-    found = triage(outbox.load([delivery_id]), index, now)
+    dues, version = outbox.load([delivery_id])
+    found = triage(dues, services.registry.refresh(version), now)
     settle(found)
     for due, webhook in found.ready:
         request = _request(services, due, webhook, now)

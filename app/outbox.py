@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from peewee import fn
 
@@ -19,7 +19,7 @@ from app.database import (
 from app.errors import QueueUnavailable
 from app.models import DEAD, PENDING, SUCCESS, Delivery, Webhook, WebhookLog, database
 from app.queue import Broker, delivery_message
-from app.registry import raise_version
+from app.registry import VERSION_SQL, raise_version
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _ENABLED = Webhook.select(Webhook.id).where(Webhook.enabled, Webhook.deleted_at.
 # Plain SQL where a statement runs for every delivery: building it with the query builder costs more than running it.
 # COALESCE keeps a database from going through the index of all that is queued, where the ids lead to the rows.
 _LOAD = """
-    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error
+    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error, ({version})
     FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.id IN ({marks}) AND d.state = {mark} AND COALESCE(d.queued_at, 0) > 0
 """
@@ -43,19 +43,25 @@ _UNMARK = "UPDATE delivery SET queued_at = NULL WHERE id = ? AND state = ?"
 _PUT_BACK = "UPDATE delivery SET queued_at = NULL, next_attempt_at = ? WHERE id = ? AND state = ?"
 
 
-def load(delivery_ids: Sequence[str]) -> list[Due]:
+class Loaded(NamedTuple):
+    """Deliveries to send, and the version of the webhooks when they were read; None where there are none."""
+
+    dues: list[Due]
+    version: int | None
+
+
+def load(delivery_ids: Sequence[str]) -> Loaded:
     """Return those of the deliveries that are to be sent now: pending, and in the queue by their own account.
 
     One that has been delivered, given up, put back or rescheduled meanwhile is not returned, so a doubled message is
     harmless. Raises DatabaseUnavailable.
     """
     if not delivery_ids:
-        return []
+        return Loaded([], None)
+    sql = _LOAD.format(version=VERSION_SQL, marks=marks(len(delivery_ids)), mark=marks(1))
     with unavailable():
-        rows = database.execute_sql(
-            _LOAD.format(marks=marks(len(delivery_ids)), mark=marks(1)), (*delivery_ids, PENDING)
-        ).fetchall()
-    return [Due(*row) for row in rows]
+        rows = database.execute_sql(sql, (*delivery_ids, PENDING)).fetchall()
+    return Loaded([Due(*row[:-1]) for row in rows], rows[0][-1] if rows else None)
 
 
 @repeat_on_conflict

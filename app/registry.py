@@ -16,6 +16,7 @@ from app.signing import signing_key
 from app.vault import Vault
 
 _VERSION = "webhooks"
+VERSION_SQL = f"SELECT value FROM counter WHERE name = '{_VERSION}'"
 
 
 class Credentials(NamedTuple):
@@ -37,9 +38,9 @@ class Registry:
         # Keyed by the webhook itself: a changed one is another key. Decrypting costs 60 µs, ten times a signature.
         self.credentials = lru_cache(maxsize=4096)(self._credentials)
 
-    def refresh(self) -> WebhookIndex:
-        """Return the index, brought up to what the database holds now."""
-        version = current_version()
+    def refresh(self, version: int | None = None) -> WebhookIndex:
+        """Return the index, brought up to what the database holds now; `version` is what it was just read to be."""
+        version = current_version() if version is None else version
         if version != self._version:
             with self._lock:
                 self._load_changes()
@@ -67,7 +68,7 @@ class Registry:
 def current_version() -> int:
     """Return the version of the webhooks."""
     # Raw SQL: this runs once for each batch of events, and building the query costs more than running it.
-    row = models.database.execute_sql(f"SELECT value FROM counter WHERE name = '{_VERSION}'").fetchone()
+    row = models.database.execute_sql(VERSION_SQL).fetchone()
     return int(row[0])
 
 

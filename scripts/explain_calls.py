@@ -125,7 +125,7 @@ def _reload(services: Services) -> None:
 
 def _worker(now: int) -> list[Call]:
     ids = [delivery_id(number) for number in range(12, 3_000, 10)]
-    dues = outbox.load(ids)
+    dues = outbox.load(ids).dues
     chosen = [due.id for due in dues]
     return [
         Call("Load deliveries", lambda: outbox.load(chosen)),

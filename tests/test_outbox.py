@@ -59,7 +59,7 @@ def state(delivery_id: str) -> tuple[Any, ...] | None:
 def attempts(delivery_ids: Sequence[str], status: int | None = 200, error: str | None = None) -> list[Attempt]:
     """Return attempts at deliveries that are in the queue, each answered with `status`."""
     outcome = Outcome(status, {}, b"", error, NOW, 0)
-    return [judge(due, REQUEST, outcome, POLICY, now=NOW) for due in outbox.load(delivery_ids)]
+    return [judge(due, REQUEST, outcome, POLICY, now=NOW) for due in outbox.load(delivery_ids).dues]
 
 
 def logs() -> list[tuple[str, int]]:
@@ -88,7 +88,7 @@ class TestLoad:
     def test_it_gives_what_is_to_be_sent(self) -> None:
         make_event()
         ids = [make_delivery(), make_delivery(webhook_id="v", attempt=3)]
-        found = {due.id: due for due in outbox.load(ids)}
+        found = {due.id: due for due in outbox.load(ids).dues}
         assert found == {
             ids[0]: Due(ids[0], "w", "e", 0, "NODE_CREATED", '{"a":1}', None),
             ids[1]: Due(ids[1], "v", "e", 3, "NODE_CREATED", '{"a":1}', None),
@@ -99,28 +99,28 @@ class TestLoad:
         dead = make_delivery(state=DEAD, next_attempt_at=None, queued_at=None)
         put_back = make_delivery(queued_at=None, next_attempt_at=NOW + 5_000)
         parked = make_delivery(queued_at=None, next_attempt_at=None)
-        assert outbox.load([dead, put_back, parked, new_id()]) == []
+        assert outbox.load([dead, put_back, parked, new_id()]).dues == []
 
     def test_asked_for_the_same_twice_or_for_nothing_it_gives_one_or_none(self) -> None:
         make_event()
         delivery_id = make_delivery()
-        assert [due.id for due in outbox.load([delivery_id, delivery_id])] == [delivery_id]
-        assert outbox.load([]) == []
+        assert [due.id for due in outbox.load([delivery_id, delivery_id]).dues] == [delivery_id]
+        assert outbox.load([]).dues == []
 
     def test_it_loads_hundreds_at_a_time(self) -> None:
         make_event()
         with write_transaction():
             rows = [(new_id(), "w", "e", PENDING, 0, NOW, NOW, NOW) for _ in range(1_500)]
             insert_rows(Delivery, rows)
-        assert {due.id for due in outbox.load([row[0] for row in rows])} == {row[0] for row in rows}
+        assert {due.id for due in outbox.load([row[0] for row in rows]).dues} == {row[0] for row in rows}
 
     def test_a_rescheduled_delivery_is_ignored_until_it_is_in_the_queue_again(self) -> None:
         make_event()
         delivery_id = make_delivery()
         outbox.record(attempts([delivery_id], 500))
-        assert outbox.load([delivery_id]) == []
+        assert outbox.load([delivery_id]).dues == []
         assert outbox.claim_due(NOW + 5_000, 10) == [delivery_id]
-        assert [due.attempt for due in outbox.load([delivery_id])] == [1]
+        assert [due.attempt for due in outbox.load([delivery_id]).dues] == [1]
 
 
 @pytest.mark.usefixtures("services")

@@ -7,6 +7,7 @@ The work on the database is done at a desk (workers.desk), from where the result
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -52,6 +53,7 @@ class DeliveryPipeline:
         self._held: dict[str, Held] = {}
         self._lanes = Lanes[Held](settings.max_in_flight_per_webhook, STALL_MS)
         self._ended: list[Ended] = []
+        self._finished: deque[MessageProxy] = deque()  # to be acknowledged
         self._recording = False
         self._incoming = 0  # messages accepted and not yet looked at
         self._pause_until = 0  # while the database is away
@@ -69,10 +71,11 @@ class DeliveryPipeline:
         """Take `messages` over: each is acknowledged once its attempt is recorded, or put back."""
         with self._changed:
             self._incoming += len(messages)
-        self._desk.run(partial(self._look_up, messages))
+        self._desk.ahead(partial(self._look_up, messages))
 
     def tick(self) -> None:
-        """Let go of what can't be sent soon, and repeat what the database refused."""
+        """Acknowledge what is done with, let go of what can't be sent soon, repeat what the database refused."""
+        self._acknowledge()
         if self._lanes.waiting:
             self._transport.call_soon(self._put_back_stalled)
         if self._ended:
@@ -86,6 +89,13 @@ class DeliveryPipeline:
             log.warning("in_flight=%d left unfinished; they are sent again", len(left))
             self._consumer.requeue([item.message for item in left])
         self._desk.close()
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Acknowledge what is done with. From time to time is enough: the rows say that it is done."""
+        finished = [self._finished.popleft() for _ in range(len(self._finished))]
+        if finished:
+            self._consumer.ack_many(finished)
 
     def _drains(self, timeout_s: float) -> bool:
         """Wait for what is in flight, and go on with all that comes from time to time: silence would mean death."""
@@ -111,9 +121,10 @@ class DeliveryPipeline:
         """Find the deliveries that `messages` point at, and settle those that need no request."""
         named = {delivery_id(message): message for message in messages}
         try:
+            dues, version = outbox.load(list(named))
             with unavailable():
-                index = self._services.registry.refresh()
-            found = triage(outbox.load(list(named)), index, now_ms())
+                index = self._services.registry.refresh(version)
+            found = triage(dues, index, now_ms())
             settle(found)
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
@@ -146,7 +157,7 @@ class DeliveryPipeline:
                 (starting if verdict == "start" else refused).append(item)
         if len(held) < len(messages):
             finished = [message for message in messages if id(message) not in held]
-            self._desk.run(partial(self._consumer.ack_many, finished))
+            self._finished.extend(finished)
         self._start(starting, now)
         self._put_back(refused, now)
         self._arrived(len(messages))
@@ -214,7 +225,7 @@ class DeliveryPipeline:
         for attempt, ended in zip(attempts, batch, strict=True):
             log_attempt(attempt, ended.outcome)
         self._transport.call_soon(partial(self._leave, batch))
-        self._consumer.ack_many([ended.held.message for ended in batch])
+        self._finished.extend([ended.held.message for ended in batch])
 
     def _keep(self, batch: Sequence[Ended]) -> None:
         self._recording = False

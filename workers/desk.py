@@ -24,6 +24,9 @@ Work = Callable[[], None]
 class Desk(Protocol):
     """Does work one piece after the other, in the order in which it came."""
 
+    def ahead(self, work: Work) -> None:
+        """Do `work` that depends on none at the desk: now, in the caller's thread, where that may wait; else soon."""
+
     def run(self, work: Work) -> None:
         """Do `work` soon. What it leaves to be decided it hands to the transport's thread."""
 
@@ -41,7 +44,7 @@ class SharedDesk:
     """The transport's own thread."""
 
     def __init__(self, transport: Transport) -> None:
-        self.run = transport.call_soon
+        self.run = self.ahead = transport.call_soon
 
     def close(self) -> None:
         """Nothing is left: what has come is the transport's."""
@@ -54,6 +57,10 @@ class OwnDesk:
         self._waiting: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
         self._thread.start()
+
+    def ahead(self, work: Work) -> None:
+        """See Desk. The consumer's thread has nothing else to do, and a connection of its own."""
+        work()
 
     def run(self, work: Work) -> None:
         """See Desk."""
