@@ -88,9 +88,11 @@ class Publisher:
 
     @repeat_on_conflict
     def _commit_plan(self, calls: Sequence[_Call]) -> "tuple[_Plan, list[Published]]":
+        users, version = describe_users(
+            {event.user_id or "" for call in calls for event in call.events}, self._timezone
+        )
         with unavailable():
-            index = self._registry.refresh()
-            users = describe_users({event.user_id or "" for call in calls for event in call.events}, self._timezone)
+            index = self._registry.refresh(version)
             known = _known_ids(event.event_id for call in calls for event in call.events)
         plan = _Plan(index, users, known, self._skip)
         results = [plan.add(call) for call in calls]

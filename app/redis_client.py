@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
@@ -56,9 +56,11 @@ def cause(error: Exception) -> str:
 
 @contextlib.contextmanager
 def unavailable() -> Iterator[None]:
-    """Turn a refusal by Redis, or of the way to it, into QueueUnavailable."""
+    """Turn a refusal by Redis, or of the way to it, into QueueUnavailable. A script that is not there is none."""
     try:
         yield
+    except NoScriptError:
+        raise
     except (ConnectionError, TimeoutError, ResponseError) as error:
         raise QueueUnavailable(f"Redis: {cause(error)}") from error
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import redis
 from dramatiq.broker import MessageProxy
+from redis.exceptions import NoScriptError
 
 from app.errors import QueueUnavailable
 from app.redis_client import SOCKET_TIMEOUT_S, connect, disconnect, unavailable
@@ -29,6 +30,9 @@ RECOVER_S = 5.0
 
 # After so long without a sign of life a consumer of ours is dead, and another takes its messages.
 DEAD_AFTER_MS = 15_000
+
+
+Taken = tuple[list[bytes], list[bytes | None]]  # ids, encoded messages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,8 @@ class RedisConsumer:
             try:
                 self._ledger.settle()
                 ids, raws = self._take(limit)
-                if not ids and self._wait():
-                    ids, raws = self._take(limit)
+                if not ids and self._timeout_s > 0:
+                    ids, raws = self._wait_and_take(limit)
             except QueueUnavailable as error:
                 self._ledger.found_away(error)
                 raise
@@ -126,11 +130,31 @@ class RedisConsumer:
         except QueueUnavailable as error:
             self._ledger.found_away(error)
 
-    def _take(self, limit: int) -> tuple[list[bytes], list[bytes | None]]:
-        arguments = (min(limit, MAX_UNPACK), self.id)
+    def _take(self, limit: int) -> Taken:
+        """Take what is there."""
+        return self._taken(lambda: self._scripts.fetch(self._keys, self._fetch_arguments(limit), self._client))
+
+    def _wait_and_take(self, limit: int) -> Taken:
+        """Wait for the queue to hold something, and take what is there then, in one round trip.
+
+        Moving the head of the queue to where it is changes nothing, and loses nothing.
+        """
+        queue, fetch = self._keys[0], self._scripts.fetch.sha
+        pipeline: Any = self._client.pipeline(transaction=False)  # redis-py gives no types for it
+        pipeline.blmove(queue, queue, self._timeout_s, "LEFT", "LEFT")
+        pipeline.execute_command("EVALSHA", fetch, len(self._keys), *self._keys, *self._fetch_arguments(limit))
+        try:
+            return self._taken(lambda: pipeline.execute()[1])
+        except NoScriptError:  # Redis has been restarted since the last look
+            return self._take(limit)
+
+    def _fetch_arguments(self, limit: int) -> tuple[int, str]:
+        return min(limit, MAX_UNPACK), self.id
+
+    def _taken(self, ask: Callable[[], Any]) -> Taken:
         try:
             with unavailable():
-                reply: Any = self._scripts.fetch(self._keys, arguments, self._client)
+                reply = ask()
         except BaseException:
             self._ledger.doubt()
             raise
@@ -138,14 +162,6 @@ class RedisConsumer:
         self._ledger.hold(ids)
         self._beat_at = time.monotonic() + BEAT_S
         return ids, raws
-
-    def _wait(self) -> bool:
-        """Wait for the queue to hold something. Moving its head to where it is changes nothing, and loses nothing."""
-        if self._timeout_s <= 0:
-            return False
-        queue = self._keys[0]
-        with unavailable():
-            return self._client.blmove(queue, queue, cast(int, self._timeout_s), "LEFT", "LEFT") is not None
 
     def _decode_all(self, ids: Sequence[bytes], raws: Sequence[bytes | None]) -> list[FetchedMessage]:
         messages: list[FetchedMessage] = []
