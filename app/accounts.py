@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
+from peewee import IntegrityError
 
 from app.database import unavailable, write_transaction
 from app.errors import OperatorError
 from app.models import AccessKey, Grant, User
+from app.registry import raise_version
 
 FIRST_ADMIN = "admin"
 PUBLISH_SCOPE = "event:publish"
@@ -34,6 +36,7 @@ def create_user(name: str, password: str, *, admin: bool, now: int) -> None:
         if User.select().where(User.id == name).exists():
             raise OperatorError(f"user {name} exists already")
         User.insert(id=name, password_hash=password_hash, admin=admin, created_at=now).execute()
+        raise_version()
 
 
 def has_users() -> bool:
@@ -52,10 +55,14 @@ def ensure_first_admin(password: str | None, now: int) -> str | None:
         return None
     made = password or secrets.token_urlsafe(18)
     password_hash = hash_password(made)
-    with write_transaction():
-        if User.select().exists():
-            return None
-        User.insert(id=FIRST_ADMIN, password_hash=password_hash, admin=True, created_at=now).execute()
+    try:
+        with write_transaction():
+            if User.select().exists():
+                return None
+            User.insert(id=FIRST_ADMIN, password_hash=password_hash, admin=True, created_at=now).execute()
+            raise_version()
+    except IntegrityError:
+        return None  # another process was first
     return None if password else made
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import peewee
 from playhouse import db_url
 
-from app.engines import Insertion, MysqlEngine, PostgresEngine, SqliteEngine
+from app.engines import Guard, Insertion, MysqlEngine, PostgresEngine, SqliteEngine
 from app.errors import DatabaseConflict, DatabaseUnavailable, OperatorError
 from app.models import database
 
@@ -117,15 +117,20 @@ def insert_rows(model: type[peewee.Model], rows: Sequence[Row]) -> None:
             database.insert(*_insertion(model, rows))
 
 
-def write_together(inserts: Sequence[tuple[type[peewee.Model], Sequence[Row]]], *statements: tuple[str, Row]) -> None:
+def write_together(
+    inserts: Sequence[tuple[type[peewee.Model], Sequence[Row]]],
+    *statements: tuple[str, Row],
+    guard: Guard | None = None,
+) -> None:
     """Insert rows and run statements (SQL in the database's style, parameters) in one transaction, durable at the end.
 
     It is what write_transaction and insert_rows do, in as few round trips as the database allows. Raises
-    DatabaseUnavailable and DatabaseConflict as the former, and peewee.IntegrityError as the latter.
+    DatabaseUnavailable and DatabaseConflict as the former, peewee.IntegrityError as the latter, and Outdated where the
+    number that `guard` reads is another than it says; then nothing was written.
     """
     parts = [_insertion(model, rows) for model, rows in inserts if rows]
     with unavailable(), peewee.__exception_wrapper__:
-        database.write_together(parts, statements)
+        database.write_together(parts, statements, guard)
 
 
 def _insertion(model: type[peewee.Model], rows: Sequence[Row]) -> Insertion:

@@ -85,7 +85,7 @@ def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], use
     Raises NotFound where the webhook is gone, DatabaseUnavailable where the attempt can't be recorded.
     """
     webhook = _present(services, webhook_id)
-    user = describe_users([user_id], services.settings.timezone).users.get(user_id)
+    user = describe_users([user_id], services.settings.timezone).get(user_id)
     event_id = new_id()
     payload = build_test_payload(shown, user or {"userId": user_id}).decode()
     event = (event_id, WEBHOOK_TEST, None, None, None, user_id, None, payload, None, now)
@@ -140,7 +140,7 @@ def _present(services: Services, webhook_id: str) -> Webhook:
 def _rebuild(services: Services, event: models.Event) -> tuple[str, str | None]:
     """Build the payload of a raw event again, and keep it where that succeeds; else return the raw event and why."""
     raw = event_from(json.loads(event.payload), services.settings.extra_event_types | EVENT_TYPES.keys())
-    users, _ = describe_users([raw.user_id] if raw.user_id else [], services.settings.timezone)
+    users = describe_users([raw.user_id] if raw.user_id else [], services.settings.timezone)
     try:
         payload = build_payload(raw, users.get(raw.user_id or "")).decode()
     except PayloadError as reason:

@@ -7,6 +7,7 @@ HooklineError
 │   ├── DatabaseUnavailable
 │   │   └── DatabaseConflict   the transaction lost against another: run it again
 │   └── QueueUnavailable  never fails a publish: the sweeper enqueues later
+├── Outdated              a commit relied upon what has changed meanwhile: look again
 └── OperatorError         print one line and exit non-zero: configuration or command line
 """
 
@@ -66,6 +67,10 @@ class DatabaseUnavailable(ServiceUnavailable):
 
 class DatabaseConflict(DatabaseUnavailable):
     """The database gave this transaction up in favour of another; the same again may succeed."""
+
+
+class Outdated(HooklineError):
+    """What a commit relied upon has changed; nothing was written."""
 
 
 class QueueUnavailable(ServiceUnavailable):

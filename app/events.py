@@ -12,8 +12,8 @@ from typing import Any
 from peewee import IntegrityError
 
 from app import models, outbox
-from app.database import repeat_on_conflict, unavailable, write_together
-from app.errors import DatabaseUnavailable
+from app.database import Guard, repeat_on_conflict, unavailable, write_together
+from app.errors import DatabaseUnavailable, Outdated
 from app.event_types import Event
 from app.group_commit import GroupCommit
 from app.ids import new_id
@@ -21,8 +21,8 @@ from app.matching import WebhookIndex, is_skipped
 from app.models import PENDING, Delivery
 from app.payloads import PayloadError, build_payload, raw_event
 from app.queue import Broker
-from app.registry import Registry
-from app.users import describe_users
+from app.registry import VERSION_SQL, Registry
+from app.users import UserCache
 from config.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Publisher:
         self._registry = registry
         self._broker = broker
         self._skip = settings.skip_project_repo
-        self._timezone = settings.timezone
+        self._users = UserCache(settings.timezone)
         self._commit = GroupCommit[_Call, Published](self._accept)
 
     def publish(self, events: Sequence[Event], now: int) -> Published:
@@ -88,16 +88,27 @@ class Publisher:
 
     @repeat_on_conflict
     def _commit_plan(self, calls: Sequence[_Call]) -> "tuple[_Plan, list[Published]]":
-        users, version = describe_users(
-            {event.user_id or "" for call in calls for event in call.events}, self._timezone
-        )
+        """Match by what is known of the webhooks, and have the commit find out whether that is still so.
+
+        To ask first would be a round trip more, for an answer that is nearly always no news.
+        """
+        index, version = self._registry.known()
+        while True:
+            plan, results = self._plan(calls, index, version)
+            rows = (models.Event, plan.events), (Delivery, plan.deliveries)
+            try:
+                write_together(rows, guard=Guard(VERSION_SQL, version))
+            except Outdated:
+                index, version = self._registry.refreshed()
+            else:
+                return plan, results
+
+    def _plan(self, calls: Sequence[_Call], index: WebhookIndex, version: int) -> "tuple[_Plan, list[Published]]":
+        users = self._users.describe({event.user_id or "" for call in calls for event in call.events}, version)
         with unavailable():
-            index = self._registry.refresh(version)
             known = _known_ids(event.event_id for call in calls for event in call.events)
         plan = _Plan(index, users, known, self._skip)
-        results = [plan.add(call) for call in calls]
-        write_together([(models.Event, plan.events), (Delivery, plan.deliveries)])
-        return plan, results
+        return plan, [plan.add(call) for call in calls]
 
 
 class _Plan:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app import models
+from app.database import unavailable
 from app.matching import Webhook, WebhookIndex
 from app.models import Counter
 from app.signing import signing_key
@@ -46,6 +47,17 @@ class Registry:
                 self._load_changes()
         return self._index
 
+    def known(self) -> tuple[WebhookIndex, int]:
+        """Return the index as it is, and the version that it stands for or is about to: to be checked by who uses it."""
+        version = self._version
+        return self._index, version
+
+    def refreshed(self) -> tuple[WebhookIndex, int]:
+        """Return the index brought up to date, and its version. Raises DatabaseUnavailable."""
+        with unavailable():
+            self.refresh()
+        return self.known()
+
     def _load_changes(self) -> None:
         # The counter is read before the rows: a change that commits in between is loaded again next time, never missed.
         version = current_version()
@@ -66,14 +78,14 @@ class Registry:
 
 
 def current_version() -> int:
-    """Return the version of the webhooks."""
+    """Return the version of the webhooks, and of the users whom payloads show."""
     # Raw SQL: this runs once for each batch of events, and building the query costs more than running it.
     row = models.database.execute_sql(VERSION_SQL).fetchone()
     return int(row[0])
 
 
 def raise_version() -> int:
-    """Raise the version and return it; call it in the transaction that changes a webhook.
+    """Raise the version and return it; call it in the transaction that changes a webhook or a user.
 
     The updated row stays locked until that transaction ends, so versions become visible in their order.
     """

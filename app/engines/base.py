@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
+
+from app.errors import Outdated
 
 CONNECT_TIMEOUT_S = 5
 ROWS_AT_ONCE = 512
@@ -16,12 +18,23 @@ Insertion = tuple[str, tuple[str, ...], Sequence[Row]]  # table, columns, rows
 Statement = tuple[str, Row]
 
 
+class Guard(NamedTuple):
+    """A query for one number, and the number that it must give."""
+
+    sql: str
+    expected: int
+
+
 class Engine:
     """What all engines share. A mixin: Peewee's class comes after it."""
 
-    def write_together(self: Any, inserts: Sequence[Insertion], statements: Sequence[Statement]) -> None:
-        """Insert and run all of that in one transaction."""
+    def write_together(
+        self: Any, inserts: Sequence[Insertion], statements: Sequence[Statement], guard: Guard | None
+    ) -> None:
+        """Insert and run all of that in one transaction. Raises Outdated where `guard` says so."""
         with self.writing():
+            if guard is not None and self.execute_sql(guard.sql).fetchone()[0] != guard.expected:
+                raise Outdated
             for insertion in inserts:
                 self.insert(*insertion)
             for sql, parameters in statements:

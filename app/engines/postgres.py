@@ -12,13 +12,16 @@ from app.engines.base import (
     CONNECT_TIMEOUT_S,
     MIGRATION_LOCK,
     ROWS_AT_ONCE,
+    Guard,
     Insertion,
     Row,
     ServerEngine,
     Statement,
     insert_sql,
 )
+from app.errors import Outdated
 
+DIVISION_BY_ZERO = "22012"  # PostgreSQL's Appendix A
 ROWS_TOGETHER = 12  # from there on the cheaper COPY makes up for its round trips
 
 
@@ -57,11 +60,13 @@ class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[m
         lines = ["\t".join([_copy_text(value) for value in row]) for row in rows]
         self.cursor().copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", StringIO("\n".join(lines)))
 
-    def write_together(self, inserts: Sequence[Insertion], statements: Sequence[Statement]) -> None:
+    def write_together(
+        self, inserts: Sequence[Insertion], statements: Sequence[Statement], guard: Guard | None
+    ) -> None:
         """See Engine. Where it is little, it goes in one round trip: the statements of one query are one transaction
         (PostgreSQL's manual, "Multiple Statements in a Simple Query")."""
         if sum(len(rows) for _, _, rows in inserts) > ROWS_TOGETHER:
-            super().write_together(inserts, statements)
+            super().write_together(inserts, statements, guard)
             return
         self._renew_idle()
         cursor = self.cursor()
@@ -70,8 +75,17 @@ class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[m
             for table, columns, rows in inserts
         ]
         parts += [cursor.mogrify(sql, parameters) for sql, parameters in statements]
-        if parts:
+        if guard is not None:
+            # A query can't end itself but by an error.
+            parts.insert(0, f"SELECT 1 / CAST(({guard.sql}) = {guard.expected} AS integer)".encode())
+        if not parts:
+            return
+        try:
             cursor.execute(b"; ".join(parts))
+        except cursor.connection.DataError as error:
+            if guard is not None and error.pgcode == DIVISION_BY_ZERO:
+                raise Outdated from error
+            raise
 
     def _renew_idle(self) -> None:
         """Connect again where the server has closed the connection while it was idle.
