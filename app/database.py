@@ -15,6 +15,8 @@ from app.errors import DatabaseConflict, DatabaseUnavailable, OperatorError
 from app.models import database
 
 CONFLICT_ATTEMPTS = 5
+# psycopg2 counts a server that only reads, such as a replica after a failover, as an internal error.
+AWAY = peewee.OperationalError, peewee.InterfaceError, peewee.InternalError
 
 Row = tuple[Any, ...]
 P = ParamSpec("P")
@@ -96,10 +98,10 @@ def relax_durability() -> None:
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Turn the driver's operational errors (locked, full, away) into DatabaseUnavailable."""
+    """Turn the driver's operational errors (locked, full, away, read-only) into DatabaseUnavailable."""
     try:
         yield
-    except (peewee.OperationalError, peewee.InterfaceError) as error:
+    except AWAY as error:
         first: BaseException = error
         while first.__context__ is not None:  # a full disk also makes the rollback fail: name the cause, not that
             first = first.__context__

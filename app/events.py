@@ -12,7 +12,8 @@ from typing import Any
 from peewee import IntegrityError
 
 from app import models, outbox
-from app.database import Guard, repeat_on_conflict, unavailable, write_together
+from app.database import repeat_on_conflict, unavailable, write_together
+from app.engines import Guard
 from app.errors import DatabaseUnavailable, Outdated
 from app.event_types import Event
 from app.group_commit import GroupCommit

@@ -5,7 +5,7 @@ the logs themselves only for the part of an hour at either end. The same counts 
 neither its number nor a rare status makes it slow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from peewee import EXCLUDED, JOIN, SQL, MySQLDatabase, fn
@@ -46,15 +46,15 @@ class Kind(NamedTuple):
     triggered_event: str | None
 
 
-def count_logs(now: int) -> int:
+def count_logs(now: int, is_ending: Callable[[], bool] = lambda: False) -> int:
     """Count the logs up to the last minute that is settled at `now`, and return how many that added.
 
     It goes on where it stopped, an hour at most in one transaction, so it may be interrupted and repeated; of two that
-    run at once each step counts once. Raises DatabaseUnavailable.
+    run at once each step counts once. Where `is_ending` it stops after the step under way. Raises DatabaseUnavailable.
     """
     settled = (now - SETTLED_MS) // MINUTE_MS * MINUTE_MS
     total, known = 0, counted_until()
-    while known < settled:
+    while known < settled and not is_ending():
         begin = max(known, _hour_of_next(known, settled))
         end = min(begin // HOUR_MS * HOUR_MS + HOUR_MS, settled)
         total += _advance(known, end, _numbers(begin, end))

@@ -48,7 +48,7 @@ class Registry:
         return self._index
 
     def known(self) -> tuple[WebhookIndex, int]:
-        """Return the index as it is, and the version that it stands for or is about to: to be checked by who uses it."""
+        """Return the index as it is, and its version, which may be past: for who finds that out."""
         version = self._version
         return self._index, version
 

@@ -69,7 +69,9 @@ class Transport:
         return outcome.result()
 
     def stop(self) -> None:
-        """Stop the thread. Requests under way are abandoned: their callbacks are not called."""
+        """Stop the thread. Requests under way are abandoned: their callbacks are not called. Again is fine."""
+        if self._stopping:
+            return
         self._stopping = True
         if self._thread is not None:
             os.eventfd_write(self._wake, 1)
@@ -77,7 +79,7 @@ class Transport:
         os.close(self._wake)
 
     def _rouse(self) -> None:
-        if threading.current_thread() is self._thread:
+        if self._stopping or threading.current_thread() is self._thread:
             return  # the loop looks at what is new before it sleeps again
         if self._thread is None:
             with self._starting:

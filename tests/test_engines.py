@@ -23,8 +23,10 @@ from app.database import (
     write_together,
     write_transaction,
 )
-from app.errors import DatabaseConflict, DatabaseUnavailable, OperatorError
+from app.engines import Guard
+from app.errors import DatabaseConflict, DatabaseUnavailable, OperatorError, Outdated
 from app.models import Counter, Event, Grant, database
+from app.registry import VERSION_SQL, raise_version
 from app.services import Services
 from config.settings import load_settings
 from tests.conftest import SECRET_KEY, Place
@@ -489,3 +491,29 @@ def test_a_driver_that_is_missing_is_named(
     assert refusal(f"{scheme}://a:b@127.0.0.1/x") == (
         f"DATABASE_URL: the driver is missing: pip install 'hookline[{extra}]'"
     )
+
+
+# --- a guard
+
+
+def test_what_is_guarded_is_written_while_the_guard_holds(services: Services) -> None:
+    with write_transaction():
+        expected = raise_version()
+    for count in (1, 100):
+        rows = [event(f"{count}-{number}") for number in range(count)]
+        write_together([(Event, rows)], guard=Guard(VERSION_SQL, expected))
+    assert Event.select().count() == 101
+
+
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_what_is_guarded_is_not_written_where_the_guard_is_past(services: Services, count: int) -> None:
+    with write_transaction():
+        past = raise_version()
+    with write_transaction():
+        raise_version()
+    rows = [event(f"e{number}") for number in range(count)]
+    with pytest.raises(Outdated):
+        write_together([(Event, rows)], guard=Guard(VERSION_SQL, past))
+    assert Event.select().count() == 0
+    write_together([(Event, rows)])
+    assert Event.select().count() == count

@@ -44,9 +44,8 @@ def site(tmp_path: Path) -> Iterator[Production]:
 
 @contextlib.contextmanager
 def honcho(site: Production) -> Iterator[Role]:
-    """Run what the Procfile starts; `release` is for the platform to run before."""
-    names = [name for name in lines() if name != "release"]
-    command = [str(BIN / "honcho"), "start", "--no-colour", "-f", str(ROOT / "Procfile"), *names]
+    """Run everything in the Procfile, the release too, at once."""
+    command = [str(BIN / "honcho"), "start", "--no-colour", "-f", str(ROOT / "Procfile")]
     running = Role("honcho", command, site.environ, site.directory / "honcho.out")
     try:
         yield running
@@ -56,11 +55,10 @@ def honcho(site: Production) -> Iterator[Role]:
 
 
 def test_it_names_what_a_platform_is_to_run() -> None:
-    assert list(lines()) == ["release", "web", "worker", "scheduler"]
+    assert list(lines()) == ["web", "worker", "scheduler", "release"]  # honcho counts PORT up from the first
 
 
-def test_honcho_runs_it_and_ends_it_in_order(site: Production, receiver: Receiver) -> None:
-    site.release()
+def test_honcho_runs_it_on_an_empty_database_and_ends_it_in_order(site: Production, receiver: Receiver) -> None:
     with honcho(site) as running:
         eventually(site.is_ready, START_S)
         for text in "Worker process is ready for action.", "lease=scheduler":
@@ -78,7 +76,7 @@ def test_honcho_runs_it_and_ends_it_in_order(site: Production, receiver: Receive
         running.process.wait(GRACE_S)
         assert time.monotonic() - begin < GRACE_S
     printed = running.text()
-    assert printed.count(" stopped (rc=-15)") == 3, printed  # the shells that honcho starts; it waits for what they ran
+    assert printed.count(" stopped (rc=-15)") == 4, printed  # the shells that honcho starts; it waits for what they ran
     assert "Traceback" not in printed
     assert "SIGKILL" not in printed, "honcho lost its patience, which lasts 5 s"
 

@@ -175,3 +175,12 @@ def test_anything_else_is_no_duration(text: str) -> None:
 def test_a_number_is_written_in_ascii_digits(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load_settings({name: value})
+
+
+@pytest.mark.parametrize(
+    "url", ["oracle://amy:s3cret@db/h", "postgresql://amy:s3cret/word@db/h", "postgresql://amy:s3cret@db:port/h"]
+)
+def test_a_refused_url_shows_no_password(url: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL") as refused:
+        load_settings({"DATABASE_URL": url, "HOOKLINE_SECRET_KEY": "k"})
+    assert "s3cret" not in str(refused.value)

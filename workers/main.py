@@ -35,7 +35,7 @@ def _heed_once() -> None:
     Platforms and `honcho` signal every process, and Dramatiq's master passes its own on. Dramatiq takes the second for
     impatience, and would end without draining.
     """
-    heed, heeded_at = signal.getsignal(signal.SIGTERM), [float("-inf")]
+    heed, heeded_at = signal.getsignal(signal.SIGTERM), [float("-inf")]  # Dramatiq's, for SIGHUP too
 
     def once(number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -46,6 +46,7 @@ def _heed_once() -> None:
 
     if callable(heed):
         signal.signal(signal.SIGTERM, once)
+        signal.signal(signal.SIGHUP, once)
 
 
 services = _open()

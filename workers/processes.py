@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import click
 
+from app.commands.honcho import is_under_honcho, wait_until
 from app.errors import OperatorError
-from app.schema import require_current
+from app.schema import require_current, state
 from app.services import Services, open_services
 from config.logs import configure_logging
 from config.settings import Settings
@@ -24,6 +25,8 @@ def check(settings: Settings) -> Services:
     if settings.redis_url is None:
         raise OperatorError("REDIS_URL is needed: separate processes share their queue there (or use hookline serve)")
     services = open_services(settings)
+    if is_under_honcho():
+        wait_until(lambda: not state().missing)
     require_current()
     return services
 

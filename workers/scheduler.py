@@ -36,14 +36,14 @@ Job = Callable[[Services], None]
 def start_scheduler(services: Services, ending: threading.Event, lease: Lease | None = None) -> BackgroundScheduler:
     """Start the jobs in threads of their own, each at once, and return the scheduler, to be shut down.
 
-    Set `ending` before that, else it waits for pruning to come to its end. With a `lease` the jobs do something only
-    while this process holds it; without one it must be the only process.
+    Set `ending` before that, else it waits for pruning and counting to come to their end. With a `lease` the jobs do
+    something only while this process holds it; without one it must be the only process.
     """
     # One run of a job at a time; runs missed while one was late are run once, not each, however late that is.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that a slow one delays
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
-    prune_until = partial(prune_once, ending=ending)
-    jobs: tuple[tuple[Job, int], ...] = ((sweep_once, SWEEP_S), (count_once, COUNT_S), (prune_until, PRUNE_S))
+    prune_until, count_until = partial(prune_once, ending=ending), partial(count_once, ending=ending)
+    jobs: tuple[tuple[Job, int], ...] = ((sweep_once, SWEEP_S), (count_until, COUNT_S), (prune_until, PRUNE_S))
     if lease is not None:
         renew_once(lease)
         jobs = tuple((partial(_if_held, lease, job), seconds) for job, seconds in jobs)
@@ -93,10 +93,10 @@ def sweep_once(services: Services) -> None:
             log.info("swept=%d deliveries enqueued", swept)
 
 
-def count_once(services: Services) -> None:
-    """Bring the counts of logs up to date."""
+def count_once(services: Services, ending: threading.Event | None = None) -> None:
+    """Bring the counts of logs up to date. Where `ending` is set, stop after the hour that is under way."""
     try:
-        count_logs(now_ms())
+        count_logs(now_ms(), (ending or threading.Event()).is_set)
     except ServiceUnavailable as error:
         log.error("counting waits: %s", error)
 

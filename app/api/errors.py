@@ -2,11 +2,11 @@
 
 import logging
 
-import peewee
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app.api.envelope import err
+from app.database import AWAY
 from app.errors import BadRequest, ServiceUnavailable, TooManyRequests, Unauthenticated
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def register_errors(app: Flask) -> None:
     """Have `app` answer every exception in the envelope."""
     app.register_error_handler(BadRequest, _bad_request)
     app.register_error_handler(ServiceUnavailable, _unavailable)
-    for error in (peewee.OperationalError, peewee.InterfaceError):
+    for error in AWAY:
         app.register_error_handler(error, _unavailable)
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(Exception, _unexpected)

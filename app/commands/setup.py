@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet
 
 from app import accounts
 from app.clock import now_ms
+from app.commands.honcho import is_under_honcho, stay
 from app.commands.options import data_option, open_database
 from app.database import connect
 from app.errors import OperatorError
@@ -61,5 +62,9 @@ def release(settings: Settings) -> None:
         click.echo(f"Applied {', '.join(applied)}." if applied else "The database is up to date.")
         if settings.admin_password is None and not accounts.has_users():
             raise OperatorError("HOOKLINE_ADMIN_PASSWORD is needed to make the first administrator")
-        if accounts.ensure_first_admin(settings.admin_password, now_ms()):
+        if not accounts.has_users():
+            accounts.ensure_first_admin(settings.admin_password, now_ms())
             click.echo("Made the administrator admin.")
+    if is_under_honcho():
+        click.echo("The release is done; this waits, because honcho ends all processes when one of them ends.")
+        stay()

@@ -283,3 +283,21 @@ def working(services: Services, *, in_batches: bool) -> Iterator[None]:
         yield
     finally:
         worker.stop()
+
+
+def test_the_events_may_come_by_the_name_of_the_argument(
+    services: Services, pipeline: EventPipeline, consumer: RedisConsumer, broker: RedisBroker
+) -> None:
+    broker.enqueue_many([dramatiq.Message(EVENTS, EVENTS_ACTOR, (), {"events": [GOOD]}, {})])
+    pipeline.accept(consumer.fetch(10))
+    assert Event.select().count() == 1
+    assert RejectedEvent.select().count() == 0
+
+
+def test_arguments_of_other_names_are_kept_with_what_they_hold(
+    services: Services, pipeline: EventPipeline, consumer: RedisConsumer, broker: RedisBroker
+) -> None:
+    broker.enqueue_many([dramatiq.Message(EVENTS, EVENTS_ACTOR, (), {"event": GOOD}, {})])
+    pipeline.accept(consumer.fetch(10))
+    assert Event.select().count() == 0
+    assert "NODE_CREATED" in RejectedEvent.get().raw
