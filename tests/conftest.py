@@ -40,12 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that has to do with a database on every one that is asked for.
 
-    `sqlite_only` leaves out the others, and the fixture `server` leaves out SQLite.
+    `sqlite_only` leaves out the others, and the fixture `on_server` leaves out SQLite.
     """
     if "database_place" in metafunc.fixturenames:
         asked = metafunc.config.getoption("--db").split(",")
         only = metafunc.definition.get_closest_marker("sqlite_only")
-        needs_server = "server" in metafunc.fixturenames
+        needs_server = "on_server" in metafunc.fixturenames
         names = [name for name in DATABASES if name in asked and not (needs_server if name == "sqlite" else only)]
         metafunc.parametrize("database_place", names, indirect=True, scope="session")
 

@@ -78,7 +78,7 @@ def end_connection(place: Place) -> None:
 
 
 @pytest.fixture
-def server(services: Services, database_place: Place) -> Iterator[Place]:
+def on_server(services: Services, database_place: Place) -> Iterator[Place]:
     """The test's database where it has a server of its own; the test may connect elsewhere."""
     assert database_place.url is not None
     yield database_place
@@ -87,9 +87,9 @@ def server(services: Services, database_place: Place) -> Iterator[Place]:
 
 
 @pytest.fixture
-def other(server: Place) -> Iterator[Run]:
+def other(on_server: Place) -> Iterator[Run]:
     """What another program does on the same server."""
-    with beside(str(server.url)) as run:
+    with beside(str(on_server.url)) as run:
         yield run
 
 
@@ -198,8 +198,8 @@ def test_the_databases_clock_goes_on_within_a_transaction(services: Services) ->
             assert time.monotonic() < deadline
 
 
-def test_the_clock_does_not_depend_on_the_servers_time_zone(server: Place, other: Run) -> None:
-    if server.kind == "postgres":
+def test_the_clock_does_not_depend_on_the_servers_time_zone(on_server: Place, other: Run) -> None:
+    if on_server.kind == "postgres":
         assert abs(database_now() - now_ms()) < 1_000  # it counts seconds since the epoch, in whatever zone
         return
     # Where clocks are put back, an hour of local time comes twice, and the server takes it for the first.
@@ -209,35 +209,35 @@ def test_the_clock_does_not_depend_on_the_servers_time_zone(server: Place, other
 # --- lost connections
 
 
-def test_a_connection_that_the_server_has_ended_is_replaced(server: Place) -> None:
-    before = connection_id(server.kind)
-    end_connection(server)
+def test_a_connection_that_the_server_has_ended_is_replaced(on_server: Place) -> None:
+    before = connection_id(on_server.kind)
+    end_connection(on_server)
     assert Event.select().count() == 0
-    assert connection_id(server.kind) != before
-    end_connection(server)
+    assert connection_id(on_server.kind) != before
+    end_connection(on_server)
     assert is_available()
 
 
-def test_a_transaction_begins_on_a_new_connection_where_the_old_one_is_gone(server: Place) -> None:
-    end_connection(server)
+def test_a_transaction_begins_on_a_new_connection_where_the_old_one_is_gone(on_server: Place) -> None:
+    end_connection(on_server)
     with write_transaction():
         insert_rows(Event, [event("e")])
     assert [row.id for row in Event.select()] == ["e"]
 
 
 @pytest.mark.parametrize("count", [1, 200])
-def test_what_is_written_together_goes_over_a_new_connection_too(server: Place, count: int) -> None:
-    end_connection(server)
+def test_what_is_written_together_goes_over_a_new_connection_too(on_server: Place, count: int) -> None:
+    end_connection(on_server)
     write_together([(Event, [event(f"e{number}") for number in range(count)])])
     assert Event.select().count() == count
 
 
 @pytest.mark.parametrize("step", ["read", "insert", "execute_many", "commit"])
-def test_a_connection_lost_within_a_transaction_is_reported_and_nothing_written(server: Place, step: str) -> None:
+def test_a_connection_lost_within_a_transaction_is_reported_and_nothing_written(on_server: Place, step: str) -> None:
     def write() -> None:
         with write_transaction():
             insert_rows(Event, [event("before")])
-            end_connection(server)
+            end_connection(on_server)
             if step == "read":
                 Event.select().count()
             elif step == "insert":
@@ -252,8 +252,8 @@ def test_a_connection_lost_within_a_transaction_is_reported_and_nothing_written(
     assert [row.id for row in Event.select()] == ["later"]
 
 
-def test_each_session_has_what_we_ask_for(server: Place) -> None:
-    if server.kind == "postgres":
+def test_each_session_has_what_we_ask_for(on_server: Place) -> None:
+    if on_server.kind == "postgres":
         assert database.execute_sql("SHOW application_name").fetchone() == ("hookline",)
         return
     sql = "SELECT @@session.tx_isolation, @@session.innodb_lock_wait_timeout, @@session.sql_mode"
@@ -305,7 +305,7 @@ def raise_both(names: list[str], between: Any) -> None:
 
 
 @pytest.fixture
-def counters(server: Place) -> None:
+def counters(on_server: Place) -> None:
     Counter.insert_many([{"name": "a", "value": 0}, {"name": "b", "value": 0}]).execute()
 
 
@@ -313,14 +313,14 @@ def values() -> list[int]:
     return [row.value for row in Counter.select().where(Counter.name.in_(["a", "b"]))]
 
 
-def test_of_two_transactions_in_deadlock_one_is_told_of_a_conflict(server: Place, counters: None) -> None:
-    errors = meet_in_deadlock(server.kind, raise_both)
+def test_of_two_transactions_in_deadlock_one_is_told_of_a_conflict(on_server: Place, counters: None) -> None:
+    errors = meet_in_deadlock(on_server.kind, raise_both)
     assert [type(error) for error in errors] == [DatabaseConflict]
     assert values() == [1, 1]
 
 
-def test_a_transaction_that_lost_is_repeated_and_both_succeed(server: Place, counters: None) -> None:
-    errors = meet_in_deadlock(server.kind, repeat_on_conflict(raise_both))
+def test_a_transaction_that_lost_is_repeated_and_both_succeed(on_server: Place, counters: None) -> None:
+    errors = meet_in_deadlock(on_server.kind, repeat_on_conflict(raise_both))
     assert errors == []
     assert values() == [2, 2]
 
@@ -406,45 +406,45 @@ PASSWORD = "p@ss:w/rd?#%&+ é😀"
 
 
 @pytest.fixture
-def stranger(server: Place, other: Run) -> Iterator[str]:
+def stranger(on_server: Place, other: Run) -> Iterator[str]:
     """The URL of a user of the server with a difficult name and password."""
     name = "o'hara@x"
-    if server.kind == "postgres":
+    if on_server.kind == "postgres":
         other(f"""CREATE ROLE "{name}" LOGIN PASSWORD '{PASSWORD}'""")
     else:
         quoted = name.replace("'", "''")
         other(f"CREATE USER '{quoted}'@'%' IDENTIFIED BY '{PASSWORD}'")
-    scheme, _, rest = str(server.url).partition("://")
+    scheme, _, rest = str(on_server.url).partition("://")
     host = rest.rpartition("@")[2].partition("/")[0]
-    open_to_all = "postgres" if server.kind == "postgres" else "information_schema"
+    open_to_all = "postgres" if on_server.kind == "postgres" else "information_schema"
     yield f"{scheme}://{quote(name, safe='')}:{quote(PASSWORD, safe='')}@{host}/{open_to_all}"
     database.close()
-    other(f'DROP ROLE "{name}"' if server.kind == "postgres" else f"DROP USER '{quoted}'@'%'")
+    other(f'DROP ROLE "{name}"' if on_server.kind == "postgres" else f"DROP USER '{quoted}'@'%'")
 
 
 def user_of(kind: str) -> str:
     return str(database.execute_sql("SELECT current_user" if kind == "postgres" else "SELECT USER()").fetchone()[0])
 
 
-def test_names_and_passwords_are_percent_encoded(server: Place, stranger: str) -> None:
+def test_names_and_passwords_are_percent_encoded(on_server: Place, stranger: str) -> None:
     url = load_settings({"DATABASE_URL": stranger, "HOOKLINE_SECRET_KEY": SECRET_KEY}).database_url
     connect(url)
-    assert user_of(server.kind).startswith("o'hara@x")
+    assert user_of(on_server.kind).startswith("o'hara@x")
     assert is_available()
 
 
-def test_what_follows_the_question_mark_goes_to_the_driver(server: Place) -> None:
-    if server.kind == "postgres":
-        connect(f"{server.url}?sslmode=prefer&application_name=other&connect_timeout=3&options=-c%20work_mem%3D5MB")
+def test_what_follows_the_question_mark_goes_to_the_driver(on_server: Place) -> None:
+    if on_server.kind == "postgres":
+        connect(f"{on_server.url}?sslmode=prefer&application_name=other&connect_timeout=3&options=-c%20work_mem%3D5MB")
         assert database.execute_sql("SHOW application_name").fetchone() == ("other",)
         assert database.execute_sql("SHOW work_mem").fetchone() == ("5MB",)
     else:
-        connect(f"{server.url}?connect_timeout=3&program_name=other&init_command=SET%20%40x%3D7")
+        connect(f"{on_server.url}?connect_timeout=3&program_name=other&init_command=SET%20%40x%3D7")
         assert database.execute_sql("SELECT @x").fetchone() == (7,)
 
 
-def test_mariadb_may_be_called_by_its_name(server: Place) -> None:
-    named = str(server.url).replace("mysql://", "mariadb://").replace("postgresql://", "postgres://")
+def test_mariadb_may_be_called_by_its_name(on_server: Place) -> None:
+    named = str(on_server.url).replace("mysql://", "mariadb://").replace("postgresql://", "postgres://")
     url = load_settings({"DATABASE_URL": named, "HOOKLINE_SECRET_KEY": SECRET_KEY}).database_url
     connect(url)
     assert is_available()
@@ -467,13 +467,13 @@ def refusal(url: str) -> str:
     return text
 
 
-def test_a_wrong_password_or_database_is_told_without_the_password(server: Place) -> None:
-    scheme, _, rest = str(server.url).partition("://")
+def test_a_wrong_password_or_database_is_told_without_the_password(on_server: Place) -> None:
+    scheme, _, rest = str(on_server.url).partition("://")
     place = rest.rpartition("@")[2]
     for url in (
         f"{scheme}://hookline:s3cret-word@{place}",
         f"{scheme}://nobody:s3cret-word@{place}",
-        f"{server.url}_that_is_not_there",
+        f"{on_server.url}_that_is_not_there",
     ):
         text = refusal(url)
         assert text.startswith(f"DATABASE_URL: {scheme}://{place}")
