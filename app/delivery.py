@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from app import models, outbox
 from app.attempts import Attempt, Due, Policy, judge, log_row, request_for, status_of, unbuildable
 from app.clock import now_ms
-from app.database import insert_rows, write_transaction
+from app.database import insert_rows, unavailable, write_transaction
 from app.errors import NotFound
 from app.event_types import EVENT_TYPES, WEBHOOK_TEST, event_from
-from app.exchange import Request
+from app.exchange import Outcome, Request
 from app.ids import new_id
 from app.matching import Webhook, WebhookIndex
 from app.models import ERROR, SUCCESS, WebhookLog
@@ -59,7 +59,27 @@ def settle(found: Triage) -> None:
         outbox.cancel(found.deleted)
 
 
-def policy(settings: Settings) -> Policy:
+def look_up(services: Services, delivery_ids: Sequence[str], now: int) -> list[tuple[Due, Webhook]]:
+    """Return those of the deliveries that are to be sent now, and settle those that need no request.
+
+    Raises DatabaseUnavailable; then some may be settled, and the call can be repeated.
+    """
+    dues, version = outbox.load(delivery_ids)
+    with unavailable():
+        index = services.registry.refresh(version)
+    found = triage(dues, index, now)
+    settle(found)
+    return found.ready
+
+
+def record(settings: Settings, made: Sequence[tuple[Due, Request, Outcome]], now: int) -> list[Attempt]:
+    """Judge what became of requests, and make the attempts durable together. Raises DatabaseUnavailable."""
+    attempts = [judge(due, request, outcome, _policy(settings), now=now) for due, request, outcome in made]
+    outbox.record(attempts)
+    return attempts
+
+
+def _policy(settings: Settings) -> Policy:
     """Return how the next attempt is made, with a fresh jitter."""
     jitter = random.uniform(-settings.retry_jitter, settings.retry_jitter)
     return Policy(settings.retry_schedule_ms, settings.request_timeout_ms, jitter)
@@ -70,13 +90,9 @@ def deliver(services: Services, delivery_id: str, now: int) -> None:
 
     Raises DatabaseUnavailable; then the attempt may have been made and is made again.
     """
-    dues, version = outbox.load([delivery_id])
-    found = triage(dues, services.registry.refresh(version), now)
-    settle(found)
-    for due, webhook in found.ready:
+    for due, webhook in look_up(services, [delivery_id], now):
         request = _request(services, due, webhook, now)
-        outcome = services.transport.send(request)
-        outbox.record([judge(due, request, outcome, policy(services.settings), now=now_ms())])
+        record(services.settings, [(due, request, services.transport.send(request))], now_ms())
 
 
 def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], user_id: str, now: int) -> str:

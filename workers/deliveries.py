@@ -14,10 +14,10 @@ from functools import partial
 from dramatiq.broker import MessageProxy
 
 from app import outbox
-from app.attempts import Due, judge, request_for
+from app.attempts import Due, request_for
 from app.clock import now_ms
-from app.database import relax_durability, unavailable
-from app.delivery import policy, settle, triage
+from app.database import relax_durability
+from app.delivery import look_up, record
 from app.errors import DatabaseUnavailable, HooklineError
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
@@ -33,6 +33,7 @@ STALL_MS = 1_000
 PUT_BACK_MS = 5_000
 DATABASE_PAUSE_MS = 1_000
 TICK_S = 1.0
+ROOM_S = 0.005
 
 
 class DeliveryPipeline:
@@ -48,6 +49,7 @@ class DeliveryPipeline:
         self._services = services
         self._consumer = consumer
         self._limit = settings.max_in_flight
+        self._worthwhile = self._limit // 8
         self._transport = services.transport
         self._desk = open_desk(services)
         self._held: dict[str, Held] = {}
@@ -64,7 +66,9 @@ class DeliveryPipeline:
     def room(self, timeout_s: float) -> int:
         """Wait for a free place up to `timeout_s`, and return how many messages can be taken."""
         with self._changed:
-            self._changed.wait_for(lambda: self._free() > 0, timeout_s)
+            if self._changed.wait_for(lambda: self._free() > 0, timeout_s):
+                # Nearly full, places come one by one; for a few at a time the round trips would cost most.
+                self._changed.wait_for(lambda: self._free() >= self._worthwhile, ROOM_S)
             return self._free()
 
     def accept(self, messages: Sequence[MessageProxy]) -> None:
@@ -115,17 +119,11 @@ class DeliveryPipeline:
         held = len(self._held) + self._incoming
         return min(self._limit - held + self._lanes.waiting, 2 * self._limit - held)
 
-    # --- taking messages: at the desk, then in the transport's thread
-
     def _look_up(self, messages: Sequence[MessageProxy]) -> None:
         """Find the deliveries that `messages` point at, and settle those that need no request."""
         named = {delivery_id(message): message for message in messages}
         try:
-            dues, version = outbox.load(list(named))
-            with unavailable():
-                index = self._services.registry.refresh(version)
-            found = triage(dues, index, now_ms())
-            settle(found)
+            found = look_up(self._services, list(named), now_ms())
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
@@ -138,7 +136,7 @@ class DeliveryPipeline:
                 self._consumer.ack_many(messages)
                 self._transport.call_soon(partial(self._arrived, 1))
             return
-        ready = [(named[due.id], due, webhook) for due, webhook in found.ready]
+        ready = [(named[due.id], due, webhook) for due, webhook in found]
         self._transport.call_soon(partial(self._sort, messages, ready))
 
     def _sort(self, messages: Sequence[MessageProxy], ready: Sequence[tuple[MessageProxy, Due, Webhook]]) -> None:
@@ -156,8 +154,7 @@ class DeliveryPipeline:
             if verdict != "wait":
                 (starting if verdict == "start" else refused).append(item)
         if len(held) < len(messages):
-            finished = [message for message in messages if id(message) not in held]
-            self._finished.extend(finished)
+            self._finished.extend([message for message in messages if id(message) not in held])
         self._start(starting, now)
         self._put_back(refused, now)
         self._arrived(len(messages))
@@ -166,8 +163,6 @@ class DeliveryPipeline:
         with self._changed:
             self._incoming -= count
             self._changed.notify_all()
-
-    # --- sending, in the transport's thread
 
     def _start(self, items: Sequence[Held], now: int) -> None:
         timeout_ms = self._services.settings.request_timeout_ms
@@ -195,8 +190,6 @@ class DeliveryPipeline:
             self._transport.call_soon(self._record)  # once for all that end in this turn of the loop
         self._ended.append(Ended(item, request, outcome))
 
-    # --- recording: what has ended goes to the desk, and comes back recorded
-
     def _record(self) -> None:
         """Have what has ended recorded, unless a batch is under way: then it goes with the next."""
         if not self._ended or self._recording or self._pause_until > now_ms():
@@ -207,10 +200,9 @@ class DeliveryPipeline:
 
     def _write(self, batch: Sequence[Ended]) -> None:
         """Commit what has ended, and acknowledge it."""
-        settings, now = self._services.settings, now_ms()
-        attempts = [judge(item.due, request, outcome, policy(settings), now=now) for item, request, outcome in batch]
+        made = [(item.due, request, outcome) for item, request, outcome in batch]
         try:
-            outbox.record(attempts)
+            attempts = record(self._services.settings, made, now_ms())
         except DatabaseUnavailable as error:
             log.error("attempts=%d wait to be recorded: %s", len(batch), error)
             self._pause_until = now_ms() + DATABASE_PAUSE_MS
@@ -239,8 +231,6 @@ class DeliveryPipeline:
         following = [self._lanes.leave(item.webhook.id, outcome.duration_ms, now) for item, _, outcome in batch]
         self._forget([item for item, _, _ in batch])
         self._start([item for item in following if item is not None], now)
-
-    # --- letting go
 
     def _put_back_stalled(self) -> None:
         now = now_ms()
