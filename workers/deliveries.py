@@ -25,7 +25,7 @@ from app.matching import Webhook
 from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
 from workers.desk import open_desk
-from workers.in_hand import Ended, Held, apart, delivery_id, log_attempt
+from workers.in_hand import Departures, Ended, Held, apart, delivery_id, log_attempt
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class DeliveryPipeline:
         self._transport = services.transport
         self._desk = open_desk(services)
         self._held: dict[str, Held] = {}
+        self._departures = Departures()
         self._lanes = Lanes[Held](settings.max_in_flight_per_webhook, STALL_MS)
         self._ended: list[Ended] = []
         self._finished: deque[MessageProxy] = deque()  # to be acknowledged
@@ -75,7 +76,7 @@ class DeliveryPipeline:
         """Take `messages` over: each is acknowledged once its attempt is recorded, or put back."""
         with self._changed:
             self._incoming += len(messages)
-        self._desk.ahead(partial(self._look_up, messages))
+        self._desk.ahead(partial(self._look_up, messages, self._departures.now))
 
     def tick(self) -> None:
         """Acknowledge what is done with, let go of what can't be sent soon, repeat what the database refused."""
@@ -119,7 +120,7 @@ class DeliveryPipeline:
         held = len(self._held) + self._incoming
         return min(self._limit - held + self._lanes.waiting, 2 * self._limit - held)
 
-    def _look_up(self, messages: Sequence[MessageProxy]) -> None:
+    def _look_up(self, messages: Sequence[MessageProxy], since: int) -> None:
         """Find the deliveries that `messages` point at, and settle those that need no request."""
         named = {delivery_id(message): message for message in messages}
         try:
@@ -132,21 +133,23 @@ class DeliveryPipeline:
             return
         except Exception:
             log.exception("messages=%d could not be looked up", len(messages))
-            if not apart(self._look_up, messages):
+            if not apart(lambda few: self._look_up(few, since), messages):
                 self._consumer.ack_many(messages)
                 self._transport.call_soon(partial(self._arrived, 1))
             return
         ready = [(named[due.id], due, webhook) for due, webhook in found]
-        self._transport.call_soon(partial(self._sort, messages, ready))
+        self._transport.call_soon(partial(self._sort, messages, ready, since))
 
-    def _sort(self, messages: Sequence[MessageProxy], ready: Sequence[tuple[MessageProxy, Due, Webhook]]) -> None:
+    def _sort(
+        self, messages: Sequence[MessageProxy], ready: Sequence[tuple[MessageProxy, Due, Webhook]], since: int
+    ) -> None:
         """Start the deliveries that are `ready`, or let them wait; what is not ours to hold is acknowledged."""
         now = now_ms()
         starting: list[Held] = []
         refused: list[Held] = []
         held: set[int] = set()
         for message, due, webhook in ready:
-            if due.id in self._held:
+            if due.id in self._held or self._departures.has_left(due.id, since):
                 continue
             item = self._held[due.id] = Held(message, due, webhook)
             held.add(id(message))
@@ -155,6 +158,7 @@ class DeliveryPipeline:
                 (starting if verdict == "start" else refused).append(item)
         if len(held) < len(messages):
             self._finished.extend([message for message in messages if id(message) not in held])
+        self._departures.forget(since)
         self._start(starting, now)
         self._put_back(refused, now)
         self._arrived(len(messages))
@@ -259,5 +263,6 @@ class DeliveryPipeline:
     def _forget(self, items: Sequence[Held]) -> None:
         for item in items:
             del self._held[item.due.id]
+        self._departures.note([item.due.id for item in items])
         with self._changed:
             self._changed.notify_all()

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -35,6 +35,30 @@ class Ended(NamedTuple):
     held: Held
     request: Request
     outcome: Outcome
+
+
+class Departures:
+    """Which deliveries have left this process's hands since a moment.
+
+    A row that was read before it was recorded may be looked at after: what it says of its delivery is past by then.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._moments: dict[str, int] = {}
+
+    def note(self, delivery_ids: Iterable[str]) -> None:
+        """Note that deliveries leave at this moment."""
+        self.now += 1
+        self._moments.update(dict.fromkeys(delivery_ids, self.now))
+
+    def has_left(self, delivery_id: str, since: int) -> bool:
+        """Return whether a delivery has left after the moment `since`."""
+        return self._moments.get(delivery_id, 0) > since
+
+    def forget(self, until: int) -> None:
+        """Forget what left up to the moment `until`: nobody asks for longer ago any more."""
+        self._moments = {left: moment for left, moment in self._moments.items() if moment > until}
 
 
 def delivery_id(message: MessageProxy) -> str:
