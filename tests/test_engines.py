@@ -517,3 +517,14 @@ def test_what_is_guarded_is_not_written_where_the_guard_is_past(services: Servic
     assert Event.select().count() == 0
     write_together([(Event, rows)])
     assert Event.select().count() == count
+
+
+@pytest.mark.parametrize("setting", ["sql_mode=NO_BACKSLASH_ESCAPES", "charset=gbk"])
+def test_a_url_can_not_change_how_texts_are_quoted(on_server: Place, setting: str) -> None:
+    if on_server.kind == "postgres":
+        setting = "client_encoding=sql_ascii"
+    connect(f"{on_server.url}?{setting}")
+    text = "\\' \\\\'' 縗' OR 1=1 -- \\"
+    with write_transaction():
+        insert_rows(Event, [event("e", payload=text)])
+    assert [row.payload for row in Event.select()] == [text]

@@ -22,12 +22,13 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
 
     def __init__(self, **parameters: Any) -> None:
         parameters = {
-            "charset": "utf8mb4",
             "connect_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": READ_TIMEOUT_S,
             "write_timeout": READ_TIMEOUT_S,
-            "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
             **parameters,
+            # Not for a URL to change: in another character set or mode, a literal of ours could end early.
+            "charset": "utf8mb4",
+            "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
         }
         # TEXT ends at 64 KiB there.
         super().__init__(**parameters, field_types={"TEXT": "LONGTEXT"})
@@ -45,7 +46,8 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
     def migration_lock(self) -> Iterator[None]:
         """Hold off other processes that would migrate, and see that new tables compare text byte by byte."""
         name = f"hookline.{MIGRATION_LOCK}.{self.database}"[:64]
-        self.execute_sql("SELECT GET_LOCK(%s, %s)", (name, READ_TIMEOUT_S))
+        if self.execute_sql("SELECT GET_LOCK(%s, %s)", (name, READ_TIMEOUT_S)).fetchone()[0] != 1:
+            raise peewee.OperationalError(f"another process has been migrating for {READ_TIMEOUT_S} s")
         try:
             version = str(self.execute_sql("SELECT VERSION()").fetchone()[0])
             # Ids differ in case and in trailing spaces: binary, and not padded.

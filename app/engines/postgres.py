@@ -36,7 +36,7 @@ class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[m
         parameters.setdefault("application_name", "hookline")
         # A server that went away without a word is noticed within a minute and a half.
         keepalive = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
-        super().__init__(**{**keepalive, **parameters})
+        super().__init__(**{**keepalive, **parameters, "client_encoding": "utf8"})
 
     def _connect(self) -> Any:
         connection = super()._connect()
