@@ -154,11 +154,6 @@ def execute_many(sql: str, rows: Sequence[Row]) -> None:
             database.execute_each(sql.replace("?", database.param), rows)
 
 
-def database_now() -> int:
-    """Return the time in milliseconds UTC by the database's clock, which all processes share."""
-    return int(database.execute_sql(f"SELECT {database.clock_ms}").fetchone()[0])
-
-
 def is_available() -> bool:
     """Return whether the database answers at present."""
     try:

@@ -8,7 +8,7 @@ neither its number nor a rare status makes it slow.
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from peewee import EXCLUDED, JOIN, SQL, MySQLDatabase, fn
+from peewee import JOIN, SQL, fn
 
 from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.ids import first_id_at, time_of
@@ -130,12 +130,7 @@ def _advance(known: int, end: int, numbers: list[tuple[Any, ...]]) -> int:
 def _add(rows: list[tuple[Any, ...]]) -> None:
     target = [LogCount.webhook_id, LogCount.hour, LogCount.triggered_event, LogCount.status]
     insert = LogCount.insert_many(rows, fields=[*target, LogCount.number])
-    if isinstance(database.obj, MySQLDatabase):
-        insert = insert.on_conflict(update={LogCount.number: LogCount.number + fn.VALUES(LogCount.number)})
-    else:
-        summed = {LogCount.number: LogCount.number + EXCLUDED.number}
-        insert = insert.on_conflict(conflict_target=target, update=summed)
-    insert.execute()
+    database.add_on_conflict(insert, target, LogCount.number).execute()
 
 
 def with_status(status: str) -> list[Any]:

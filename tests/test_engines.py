@@ -15,7 +15,6 @@ import pytest
 from app.clock import now_ms
 from app.database import (
     connect,
-    database_now,
     execute_many,
     insert_rows,
     is_available,
@@ -30,6 +29,7 @@ from app.registry import VERSION_SQL, raise_version
 from app.services import Services
 from config.settings import load_settings
 from tests.conftest import SECRET_KEY, Place
+from tests.database_clock import database_now
 from tests.empty_database import Run, beside
 from tests.server import free_port
 

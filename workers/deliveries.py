@@ -13,19 +13,18 @@ from functools import partial
 
 from dramatiq.broker import MessageProxy
 
-from app import outbox
-from app.attempts import Due, request_for
+from app.attempts import Due
 from app.clock import now_ms
 from app.database import relax_durability
 from app.delivery import look_up, record
-from app.errors import DatabaseUnavailable, HooklineError
+from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
 from app.matching import Webhook
 from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
 from workers.desk import open_desk
-from workers.in_hand import Departures, Ended, Held, apart, delivery_id, log_attempt
+from workers.in_hand import Departures, Ended, Held, apart, delivery_id, log_attempt, put_back, requests_for
 
 log = logging.getLogger(__name__)
 
@@ -169,19 +168,8 @@ class DeliveryPipeline:
             self._changed.notify_all()
 
     def _start(self, items: Sequence[Held], now: int) -> None:
-        timeout_ms = self._services.settings.request_timeout_ms
-        exchanges = []
-        unreadable: list[Held] = []
-        for item in items:
-            try:
-                credentials = self._services.registry.credentials(item.webhook)
-            except HooklineError as error:
-                log.error("webhook=%s delivery=%s waits: %s", item.webhook.id, item.due.id, error)
-                unreadable.append(item)
-                continue
-            request = request_for(item.due, item.webhook, credentials, now, timeout_ms)
-            exchanges.append((request, partial(self._end, item, request)))
-        self._transport.submit(exchanges)
+        sendable, unreadable = requests_for(self._services, items, now)
+        self._transport.submit([(request, partial(self._end, item, request)) for item, request in sendable])
         if unreadable:
             following = [self._lanes.leave(item.webhook.id, 0, now) for item in unreadable]
             self._put_back(unreadable, now)
@@ -243,17 +231,7 @@ class DeliveryPipeline:
     def _put_back(self, items: Sequence[Held], now: int) -> None:
         if items:
             self._forget(items)
-            self._desk.run(partial(self._write_back, items, now + PUT_BACK_MS))
-
-    def _write_back(self, items: Sequence[Held], until: int) -> None:
-        messages = [item.message for item in items]
-        try:
-            outbox.put_back([item.due.id for item in items], until)
-        except DatabaseUnavailable as error:
-            log.error("queue=%s waits: %s", DELIVERIES, error)
-            self._consumer.requeue(messages)
-        else:
-            self._consumer.ack_many(messages)
+            self._desk.run(partial(put_back, self._consumer, items, now + PUT_BACK_MS))
 
     def _requeue_waiting(self) -> None:
         waiting = self._lanes.take_all()

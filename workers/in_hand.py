@@ -8,10 +8,14 @@ from typing import NamedTuple, TypeVar
 
 from dramatiq.broker import MessageProxy
 
-from app.attempts import Attempt, Due
+from app import outbox
+from app.attempts import Attempt, Due, request_for
+from app.errors import DatabaseUnavailable, HooklineError
 from app.exchange import Outcome, Request
 from app.matching import Webhook
 from app.models import SUCCESS
+from app.queue import DELIVERIES, BatchConsumer
+from app.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +81,34 @@ def apart(work: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> bool
     for item in items:
         work([item])
     return True
+
+
+def requests_for(services: Services, items: Sequence[Held], now: int) -> tuple[list[tuple[Held, Request]], list[Held]]:
+    """Return the request of each of `items`, and those whose webhook has secrets that can't be read."""
+    sendable: list[tuple[Held, Request]] = []
+    unreadable: list[Held] = []
+    for item in items:
+        try:
+            credentials = services.registry.credentials(item.webhook)
+        except HooklineError as error:
+            log.error("webhook=%s delivery=%s waits: %s", item.webhook.id, item.due.id, error)
+            unreadable.append(item)
+        else:
+            timeout_ms = services.settings.request_timeout_ms
+            sendable.append((item, request_for(item.due, item.webhook, credentials, now, timeout_ms)))
+    return sendable, unreadable
+
+
+def put_back(consumer: BatchConsumer, items: Sequence[Held], until: int) -> None:
+    """Leave `items` to the sweeper from `until` on; where the database is away, to the queue."""
+    messages = [item.message for item in items]
+    try:
+        outbox.put_back([item.due.id for item in items], until)
+    except DatabaseUnavailable as error:
+        log.error("queue=%s waits: %s", DELIVERIES, error)
+        consumer.requeue(messages)
+    else:
+        consumer.ack_many(messages)
 
 
 def log_attempt(attempt: Attempt, outcome: Outcome) -> None:

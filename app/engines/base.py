@@ -40,6 +40,18 @@ class Engine:
             for sql, parameters in statements:
                 self.execute_sql(sql, parameters)
 
+    def execute_each(self: Any, sql: str, rows: Sequence[Row]) -> None:
+        """Run `sql` for each of `rows`."""
+        self.cursor().executemany(sql, rows)
+
+    def add_on_conflict(self, insert: Any, key: Sequence[Any], number: Any) -> Any:
+        """Have `insert`, a query, add the field `number` to that of a row that has its `key` already."""
+        return insert.on_conflict(conflict_target=key, update={number: number + peewee.EXCLUDED[number.name]})
+
+    def is_conflict(self, error: BaseException) -> bool:
+        """Return whether the error says that this transaction was given up in favour of another."""
+        return False
+
 
 class ServerEngine(Engine):
     """What the engines with a server share."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import peewee
+from peewee import fn
 
 from app.engines.base import CONNECT_TIMEOUT_S, MIGRATION_LOCK, ROWS_AT_ONCE, Row, ServerEngine
 
@@ -66,9 +67,9 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
             self.cursor().execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {values}")
             start += len(chunk)
 
-    def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
-        """Run `sql` for each of `rows`."""
-        self.cursor().executemany(sql, rows)
+    def add_on_conflict(self, insert: Any, key: Sequence[Any], number: Any) -> Any:
+        """See Engine."""
+        return insert.on_conflict(update={number: number + fn.VALUES(number)})
 
     def is_conflict(self, error: BaseException) -> bool:
         """Return whether the error says that this transaction was given up in favour of another."""

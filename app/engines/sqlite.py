@@ -69,14 +69,6 @@ class SqliteEngine(Engine, peewee.SqliteDatabase):  # type: ignore[misc]  # peew
             self.execute_sql(insert_sql(self.param, table, columns, size), values)
             start += size
 
-    def execute_each(self, sql: str, rows: Sequence[Row]) -> None:
-        """Run `sql` for each of `rows`."""
-        self.cursor().executemany(sql, rows)
-
-    def is_conflict(self, error: BaseException) -> bool:
-        """Return whether the error says that this transaction was given up in favour of another."""
-        return False
-
     @contextmanager
     def _file_lock(self, name: str) -> Iterator[None]:
         file = os.open(f"{self._path}.{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -10,10 +10,10 @@ import pytest
 
 from app import models
 from app.clock import now_ms
-from app.database import database_now
 from app.errors import DatabaseUnavailable
 from app.models import Delivery, database
 from app.queue import DELIVERIES
+from tests.database_clock import database_now
 from tests.production import Production, database_server, production
 from tests.redis_server import redis_broker, redis_server
 from tests.server import eventually

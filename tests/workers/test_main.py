@@ -70,30 +70,32 @@ def refusals(site: Production, names: tuple[str, ...], environ: Mapping[str, str
 
 def refuses(
     site: Production, *parts: str, names: tuple[str, ...] = (*PROCESSES, *PREPARATIONS), **environ: str
-) -> None:
-    """Assert that the commands refuse with a line that holds all `parts`, and no password."""
-    for line in refusals(site, names, environ):
+) -> set[str]:
+    """Return the lines with which the commands refuse; each holds all `parts`, and no password."""
+    said = refusals(site, names, environ)
+    for line in said:
         for part in parts:
             assert part in line
         assert WRONG not in line
         assert REDIS_PASSWORD not in line
         assert backends.PASSWORD + "@" not in line
+    return said
 
 
 @pytest.mark.parametrize("url", ["oracle://u:p@127.0.0.1/x", "mysql://u:p@127.0.0.1:port/x"])
 def test_a_database_url_that_is_none_is_refused(site: Production, url: str) -> None:
-    refuses(site, "DATABASE_URL=", "not usable", DATABASE_URL=url)
+    assert refuses(site, "DATABASE_URL=", "not usable", DATABASE_URL=url)
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 def test_a_database_that_cannot_be_reached_is_refused(site: Production, scheme: str) -> None:
     port = free_port()
     url = f"{scheme}://user:{WRONG}@127.0.0.1:{port}/name"
-    refuses(site, "DATABASE_URL", f"127.0.0.1:{port}/name", "can't be opened", DATABASE_URL=url)
+    assert refuses(site, "DATABASE_URL", f"127.0.0.1:{port}/name", "can't be opened", DATABASE_URL=url)
 
 
 def test_a_file_that_cannot_be_opened_is_refused(site: Production) -> None:
-    refuses(site, "DATABASE_URL", "/proc/hookline.db", DATABASE_URL="sqlite:////proc/hookline.db")
+    assert refuses(site, "DATABASE_URL", "/proc/hookline.db", DATABASE_URL="sqlite:////proc/hookline.db")
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
@@ -101,7 +103,7 @@ def test_a_wrong_password_of_the_database_is_refused_and_not_shown(
     site: Production, kind: str, request: pytest.FixtureRequest
 ) -> None:
     url = request.getfixturevalue(kind).url.replace(f":{backends.PASSWORD}@", f":{WRONG}@")
-    refuses(site, "DATABASE_URL", "can't be opened", "hookline", DATABASE_URL=url)
+    assert refuses(site, "DATABASE_URL", "can't be opened", "hookline", DATABASE_URL=url)
 
 
 @pytest.mark.parametrize(
@@ -113,58 +115,60 @@ def test_a_missing_driver_is_named_with_what_to_install(
     (tmp_path / "stubs").mkdir()
     (tmp_path / "stubs" / f"{driver}.py").write_text(f"raise ImportError('there is no {driver}')\n")
     url = f"{scheme}://user:{WRONG}@127.0.0.1/name"
-    refuses(site, f"pip install 'hookline[{extra}]'", DATABASE_URL=url, PYTHONPATH=str(tmp_path / "stubs"))
+    assert refuses(site, f"pip install 'hookline[{extra}]'", DATABASE_URL=url, PYTHONPATH=str(tmp_path / "stubs"))
 
 
 def test_a_missing_key_is_refused(site: Production) -> None:
-    refuses(site, "HOOKLINE_SECRET_KEY is needed", "hookline secret", HOOKLINE_SECRET_KEY="")
+    assert refuses(site, "HOOKLINE_SECRET_KEY is needed", "hookline secret", HOOKLINE_SECRET_KEY="")
 
 
 def test_a_key_that_is_none_is_refused_by_what_needs_one(site: Production) -> None:
     site.release()
-    refuses(site, "secret key", names=PROCESSES, HOOKLINE_SECRET_KEY="no key")
+    assert refuses(site, "secret key", names=PROCESSES, HOOKLINE_SECRET_KEY="no key")
 
 
 def test_a_missing_redis_url_is_refused(site: Production) -> None:
     site.release()
-    refuses(site, "REDIS_URL is needed", names=PROCESSES, REDIS_URL="")
+    assert refuses(site, "REDIS_URL is needed", names=PROCESSES, REDIS_URL="")
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:6379", "redis://127.0.0.1:none/0"])
 def test_a_redis_url_that_is_none_is_refused(site: Production, url: str) -> None:
     site.release()
-    refuses(site, "REDIS_URL", names=PROCESSES, REDIS_URL=url)
+    assert refuses(site, "REDIS_URL", names=PROCESSES, REDIS_URL=url)
 
 
 def test_a_redis_that_cannot_be_reached_is_refused(site: Production) -> None:
     site.release()
     port = free_port()
-    refuses(site, "REDIS_URL", f"127.0.0.1:{port}", names=PROCESSES, REDIS_URL=f"redis://:{WRONG}@127.0.0.1:{port}/0")
+    assert refuses(
+        site, "REDIS_URL", f"127.0.0.1:{port}", names=PROCESSES, REDIS_URL=f"redis://:{WRONG}@127.0.0.1:{port}/0"
+    )
 
 
 def test_a_wrong_password_of_redis_is_refused_and_not_shown(site: Production, redis: backends.Running) -> None:
     site.release()
     wrong = f"redis://:{WRONG}@127.0.0.1:{redis.port}/0"
-    refuses(site, "REDIS_URL", f"127.0.0.1:{redis.port}", names=PROCESSES, REDIS_URL=wrong)
+    assert refuses(site, "REDIS_URL", f"127.0.0.1:{redis.port}", names=PROCESSES, REDIS_URL=wrong)
 
 
 def test_a_database_of_an_older_version_is_refused_until_it_is_released(site: Production) -> None:
-    refuses(site, "lacks 0001_initial, 0002_production", "hookline migrate", names=PROCESSES)
+    assert refuses(site, "lacks 0001_initial, 0002_production", "hookline migrate", names=PROCESSES)
     site.release()
     site.query("DELETE FROM schema_migration WHERE name = '0002_production'")
-    refuses(site, "the database lacks 0002_production: run hookline migrate", names=PROCESSES)
+    assert refuses(site, "the database lacks 0002_production: run hookline migrate", names=PROCESSES)
 
 
 def test_a_database_of_a_newer_version_is_refused_by_all(site: Production) -> None:
     site.release()
     site.query("INSERT INTO schema_migration (name, applied) VALUES ('0999_later', '2030-01-01')")
-    refuses(site, "newer version", "0999_later")
+    assert refuses(site, "newer version", "0999_later")
 
 
 def test_a_taken_port_is_refused(site: Production) -> None:
     site.release()
     site.start("web")
-    refuses(site, f"can't listen on 127.0.0.1:{site.port}", names=("web",))
+    assert refuses(site, f"can't listen on 127.0.0.1:{site.port}", names=("web",))
 
 
 def publish_slow(site: Production, receiver: Receiver, count: int) -> None:
