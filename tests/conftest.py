@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -14,12 +15,14 @@ from app.api.context import EXTENSION, Context
 from app.authentication import Authenticator
 from app.database import connect
 from app.models import TABLES, Counter, Lease, database
+from app.redis_broker import RedisBroker
 from app.schema import migrate
 from app.services import Services, open_services
 from app.web import create_app
 from config.settings import Settings, load_settings
 from scripts import backends
 from tests.receiver import Receiver
+from tests.redis_server import client_of, redis_broker, redis_server
 
 DATABASES = ("sqlite", "postgres", "mariadb")
 SECRET_KEY = "dGhlIHRlc3RzIGtlZXAgbm8gc2VjcmV0cyBhdCBhbGw="
@@ -148,3 +151,26 @@ def receiver() -> Iterator[Receiver]:
     listening = Receiver()
     yield listening
     listening.close()
+
+
+@pytest.fixture(scope="session")
+def redis_here() -> Iterator[backends.Running]:
+    """A real Redis. Who ends it brings it back."""
+    with redis_server() as running:
+        yield running
+
+
+@pytest.fixture
+def redis_client(redis_here: backends.Running) -> Iterator[redis.Redis]:
+    """A client of redis-py's own, on an empty Redis that has counted nothing yet."""
+    with client_of(redis_here.url) as made:
+        made.flushall()
+        made.config_resetstat()
+        yield made
+
+
+@pytest.fixture
+def redis_queue(redis_here: backends.Running, redis_client: redis.Redis) -> Iterator[RedisBroker]:
+    """Our broker on an empty Redis."""
+    with redis_broker(redis_here.url) as made:
+        yield made

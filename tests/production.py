@@ -116,6 +116,11 @@ class Production:
             return requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=10.0).ok
         return False
 
+    def clear(self) -> None:
+        """Empty the tables that tests fill."""
+        for table in "webhook", "event", "delivery", "webhook_log":
+            self.query(f"DELETE FROM {table}")
+
     def client(self) -> Client:
         """Return a client that calls it as the first administrator."""
         return Client(f"http://127.0.0.1:{self.port}", user="admin", password=PASSWORD, use_proxy=False)

@@ -75,6 +75,18 @@ class Receiver:
         self._server.server_close()
 
 
+class SlowReceiver(Receiver):
+    """Takes its time, so that much is in flight at any moment."""
+
+    delay = 0.05  # seconds
+
+    def take(self, request: Received) -> Answer:
+        """Note a request that came whole: a killed sender leaves some cut off."""
+        if len(request.body) == int(request.headers["content-length"]):
+            super().take(request)
+        return Answer(delay=self.delay)
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024

@@ -15,7 +15,7 @@ from app.queue import EVENTS
 from app.redis_broker import RedisBroker
 from app.services import Services
 from scripts import backends
-from tests.redis_server import client_of, redis_broker, redis_server
+from tests.redis_server import redis_broker
 from workers.events import EventPipeline, keep_undecodable
 
 PAGE = (Path(__file__).parents[1] / "docs" / "producers.md").read_text()
@@ -27,22 +27,9 @@ NAMESPACE = "shop-events"
 pytestmark = pytest.mark.sqlite_only
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[backends.Running]:
-    with redis_server() as running:
-        yield running
-
-
 @pytest.fixture
-def client(server: backends.Running) -> Iterator[redis.Redis]:
-    with client_of(server.url) as made:
-        made.flushall()
-        yield made
-
-
-@pytest.fixture
-def broker(server: backends.Running, client: redis.Redis) -> Iterator[RedisBroker]:
-    with redis_broker(server.url, namespace=NAMESPACE) as made:
+def broker(redis_here: backends.Running, redis_client: redis.Redis) -> Iterator[RedisBroker]:
+    with redis_broker(redis_here.url, namespace=NAMESPACE) as made:
         yield made
 
 
@@ -77,44 +64,46 @@ def consume(services: Services, broker: RedisBroker) -> int:
 )
 def test_a_program_publishes_its_event(
     services: Services,
-    server: backends.Running,
-    client: redis.Redis,
+    redis_here: backends.Running,
+    redis_client: redis.Redis,
     broker: RedisBroker,
     program: str,
     kind: str,
     key: str,
 ) -> None:
-    run(program, server.url)
-    assert client.llen(f"{NAMESPACE}:events") == 1
+    run(program, redis_here.url)
+    assert redis_client.llen(f"{NAMESPACE}:events") == 1
     assert consume(services, broker) == 1
     [event] = Event.select()
     assert (event.type, event.project_id, event.resource_key, event.user_id) == (kind, "shop", key, "ci-bot")
     assert RejectedEvent.select().count() == 0
-    assert client.hlen(f"{NAMESPACE}:events.msgs") == 0
+    assert redis_client.hlen(f"{NAMESPACE}:events.msgs") == 0
 
 
 def test_the_payload_has_what_the_producer_gave(
-    services: Services, server: backends.Running, broker: RedisBroker
+    services: Services, redis_here: backends.Running, broker: RedisBroker
 ) -> None:
-    run(ACTOR, server.url)
+    run(ACTOR, redis_here.url)
     consume(services, broker)
     node = json.loads(Event.get().payload)["node"]
     assert (node["fullPath"], node["size"], node["sha256"]) == ("/1.0/shop.apk", 1024, "9f86d081…")
 
 
 def test_a_message_with_an_id_of_ones_own_counts_once(
-    services: Services, server: backends.Running, broker: RedisBroker
+    services: Services, redis_here: backends.Running, broker: RedisBroker
 ) -> None:
-    run(MESSAGE, server.url)
-    run(MESSAGE, server.url)
+    run(MESSAGE, redis_here.url)
+    run(MESSAGE, redis_here.url)
     assert consume(services, broker) == 2
     assert Event.select().count() == 1
 
 
-def test_the_plain_program_writes_every_field_of_the_table(server: backends.Running, client: redis.Redis) -> None:
-    run(PLAIN, server.url)
-    [message_id] = client.lrange(f"{NAMESPACE}:events", 0, -1)
-    message = json.loads(client.hget(f"{NAMESPACE}:events.msgs", message_id) or b"")
+def test_the_plain_program_writes_every_field_of_the_table(
+    redis_here: backends.Running, redis_client: redis.Redis
+) -> None:
+    run(PLAIN, redis_here.url)
+    [message_id] = redis_client.lrange(f"{NAMESPACE}:events", 0, -1)
+    message = json.loads(redis_client.hget(f"{NAMESPACE}:events.msgs", message_id) or b"")
     assert set(message) == set(FIELDS)
     assert message["options"] == {"redis_message_id": message_id.decode()}
     assert message["message_id"] == message_id.decode()
@@ -122,13 +111,13 @@ def test_the_plain_program_writes_every_field_of_the_table(server: backends.Runn
 
 @pytest.mark.parametrize("field", FIELDS[:5])
 def test_a_message_without_one_of_its_first_five_fields_is_kept(
-    services: Services, server: backends.Running, client: redis.Redis, broker: RedisBroker, field: str
+    services: Services, redis_here: backends.Running, redis_client: redis.Redis, broker: RedisBroker, field: str
 ) -> None:
-    run(PLAIN, server.url)
-    [message_id] = client.lrange(f"{NAMESPACE}:events", 0, -1)
-    message = json.loads(client.hget(f"{NAMESPACE}:events.msgs", message_id) or b"")
+    run(PLAIN, redis_here.url)
+    [message_id] = redis_client.lrange(f"{NAMESPACE}:events", 0, -1)
+    message = json.loads(redis_client.hget(f"{NAMESPACE}:events.msgs", message_id) or b"")
     del message[field]
-    client.hset(f"{NAMESPACE}:events.msgs", message_id, json.dumps(message))
+    redis_client.hset(f"{NAMESPACE}:events.msgs", message_id, json.dumps(message))
     assert consume(services, broker) == 0
     [row] = RejectedEvent.select()
     assert (row.message_id, json.loads(row.raw)) == (message_id.decode(), message)

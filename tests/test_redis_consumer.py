@@ -27,76 +27,56 @@ DEAD_LETTERS = f"{QUEUE}.XQ"
 HEARTBEATS = "dramatiq:__heartbeats__"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[backends.Running]:
-    with redis_server() as running:
-        yield running
-
-
 @pytest.fixture
-def client(server: backends.Running) -> Iterator[redis.Redis]:
-    with client_of(server.url) as made:
-        made.flushall()
-        made.config_resetstat()
-        yield made
-
-
-@pytest.fixture
-def broker(server: backends.Running, client: redis.Redis) -> Iterator[RedisBroker]:
-    with redis_broker(server.url) as made:
-        yield made
-
-
-@pytest.fixture
-def consumer(broker: RedisBroker) -> Iterator[RedisConsumer]:
-    made = broker.batch_consumer(DELIVERIES, WAIT_MS)
+def consumer(redis_queue: RedisBroker) -> Iterator[RedisConsumer]:
+    made = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
     yield made
     made.close()
 
 
-def enqueue(broker: RedisBroker, *ids: str) -> None:
-    broker.enqueue_many([delivery_message(delivery_id) for delivery_id in ids])
+def enqueue(redis_queue: RedisBroker, *ids: str) -> None:
+    redis_queue.enqueue_many([delivery_message(delivery_id) for delivery_id in ids])
 
 
 def fetch(consumer: RedisConsumer, limit: int = 100) -> list[str]:
     return [message.args[0] for message in consumer.fetch(limit)]
 
 
-def acks(client: redis.Redis, consumer: RedisConsumer) -> int:
-    found: Any = client.scard(f"dramatiq:__acks__.{consumer.id}.deliveries")
+def acks(redis_client: redis.Redis, consumer: RedisConsumer) -> int:
+    found: Any = redis_client.scard(f"dramatiq:__acks__.{consumer.id}.deliveries")
     return int(found)
 
 
-def put_raw(client: redis.Redis, raw: bytes, queue: str = QUEUE, redis_id: str = "raw") -> None:
-    client.hset(f"{queue}.msgs", redis_id, raw)
-    client.rpush(queue, redis_id)
+def put_raw(redis_client: redis.Redis, raw: bytes, queue: str = QUEUE, redis_id: str = "raw") -> None:
+    redis_client.hset(f"{queue}.msgs", redis_id, raw)
+    redis_client.rpush(queue, redis_id)
 
 
-def test_a_message_ends_the_wait_at_once(broker: RedisBroker) -> None:
-    patient = broker.batch_consumer(DELIVERIES, 5_000)
+def test_a_message_ends_the_wait_at_once(redis_queue: RedisBroker) -> None:
+    patient = redis_queue.batch_consumer(DELIVERIES, 5_000)
     woken: list[tuple[float, list[str]]] = []
     waiting = threading.Thread(target=lambda: woken.append((0.0, fetch(patient))))
     waiting.start()
-    with client_of(broker.url.shown) as other:
+    with client_of(redis_queue.url.shown) as other:
         eventually(lambda: any("blmove" in entry["cmd"] and "b" in entry["flags"] for entry in other.client_list()))
     started = time.monotonic()
-    enqueue(broker, "a")
+    enqueue(redis_queue, "a")
     waiting.join()
     assert time.monotonic() - started < 0.5
     assert woken[0][1] == ["a"]
     patient.close()
 
 
-def test_an_empty_queue_is_waited_for_without_polling(consumer: RedisConsumer, client: redis.Redis) -> None:
+def test_an_empty_queue_is_waited_for_without_polling(consumer: RedisConsumer, redis_client: redis.Redis) -> None:
     started = time.monotonic()
     assert fetch(consumer) == []
     assert time.monotonic() - started >= WAIT_MS / 1000
-    calls: Any = client.info("commandstats")
+    calls: Any = redis_client.info("commandstats")
     assert calls["cmdstat_blmove"]["calls"] == 1
 
 
-def test_closing_from_another_thread_ends_a_wait(broker: RedisBroker) -> None:
-    patient = broker.batch_consumer(DELIVERIES, 300)
+def test_closing_from_another_thread_ends_a_wait(redis_queue: RedisBroker) -> None:
+    patient = redis_queue.batch_consumer(DELIVERIES, 300)
     waiting = threading.Thread(target=lambda: patient.fetch(1))
     waiting.start()
     started = time.monotonic()
@@ -107,42 +87,42 @@ def test_closing_from_another_thread_ends_a_wait(broker: RedisBroker) -> None:
     assert patient.fetch(1) == []
 
 
-def test_what_is_requeued_goes_to_the_head_in_its_order(broker: RedisBroker, consumer: RedisConsumer) -> None:
-    enqueue(broker, "a", "b", "c", "d")
+def test_what_is_requeued_goes_to_the_head_in_its_order(redis_queue: RedisBroker, consumer: RedisConsumer) -> None:
+    enqueue(redis_queue, "a", "b", "c", "d")
     messages = consumer.fetch(3)
     consumer.requeue(messages[1:])
     assert fetch(consumer) == ["b", "c", "d"]
 
 
-def test_closing_puts_back_what_is_held(broker: RedisBroker, client: redis.Redis) -> None:
-    enqueue(broker, "a", "b", "c")
-    leaving = broker.batch_consumer(DELIVERIES, WAIT_MS)
+def test_closing_puts_back_what_is_held(redis_queue: RedisBroker, redis_client: redis.Redis) -> None:
+    enqueue(redis_queue, "a", "b", "c")
+    leaving = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
     messages = leaving.fetch(2)
     leaving.ack_many(messages[:1])
     leaving.close()
-    assert client.zscore(HEARTBEATS, leaving.id) is None
-    staying = broker.batch_consumer(DELIVERIES, WAIT_MS)
+    assert redis_client.zscore(HEARTBEATS, leaving.id) is None
+    staying = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
     assert fetch(staying) == ["b", "c"]
     staying.close()
 
 
 def test_what_a_dead_consumer_held_goes_back_to_the_head(
-    broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    enqueue(broker, "a", "b", "c")
-    dead = broker.batch_consumer(DELIVERIES, WAIT_MS)
+    enqueue(redis_queue, "a", "b", "c")
+    dead = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
     assert fetch(dead, 2) == ["a", "b"]
-    client.zadd(HEARTBEATS, {dead.id: 1})
+    redis_client.zadd(HEARTBEATS, {dead.id: 1})
     consumer.beat()
     assert "recovered=2" in caplog.text
-    assert client.zscore(HEARTBEATS, dead.id) is None
+    assert redis_client.zscore(HEARTBEATS, dead.id) is None
     assert fetch(consumer) == ["a", "b", "c"]
     dead.close()
 
 
-def test_a_living_consumer_keeps_what_it_holds(broker: RedisBroker, consumer: RedisConsumer) -> None:
-    enqueue(broker, "a")
-    living = broker.batch_consumer(DELIVERIES, WAIT_MS)
+def test_a_living_consumer_keeps_what_it_holds(redis_queue: RedisBroker, consumer: RedisConsumer) -> None:
+    enqueue(redis_queue, "a")
+    living = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
     assert fetch(living) == ["a"]
     consumer.beat()
     assert fetch(consumer) == []
@@ -150,95 +130,101 @@ def test_a_living_consumer_keeps_what_it_holds(broker: RedisBroker, consumer: Re
 
 
 def test_a_consumer_that_was_asleep_keeps_what_it_holds(
-    broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
 ) -> None:
-    enqueue(broker, "a")
+    enqueue(redis_queue, "a")
     messages = consumer.fetch(1)
-    client.zadd(HEARTBEATS, {consumer.id: 1})
+    redis_client.zadd(HEARTBEATS, {consumer.id: 1})
     consumer.beat()
-    assert broker.waiting(DELIVERIES) == 0
+    assert redis_queue.waiting(DELIVERIES) == 0
     consumer.ack_many(messages)
-    assert not client.exists(MESSAGES)
+    assert not redis_client.exists(MESSAGES)
 
 
 def test_a_plain_worker_is_given_as_long_as_dramatiq_gives_it(
-    broker: RedisBroker, client: redis.Redis, server: backends.Running
+    redis_queue: RedisBroker, redis_client: redis.Redis, redis_here: backends.Running
 ) -> None:
-    enqueue(broker, "a")
-    with client_of(server.url) as own:
+    enqueue(redis_queue, "a")
+    with client_of(redis_here.url) as own:
         plain = PlainBroker(client=own, middleware=[])
         assert next(plain.consume(DELIVERIES)) is not None
     for silent_ms, recovered in ((20_000, 0), (61_000, 1)):
-        client.zadd(HEARTBEATS, {plain.broker_id: int(time.time() * 1000) - silent_ms})
-        consumer = broker.batch_consumer(DELIVERIES, WAIT_MS)
+        redis_client.zadd(HEARTBEATS, {plain.broker_id: int(time.time() * 1000) - silent_ms})
+        consumer = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
         consumer.beat()
-        assert broker.waiting(DELIVERIES) == recovered
+        assert redis_queue.waiting(DELIVERIES) == recovered
         consumer.close()
-    assert client.zscore(HEARTBEATS, plain.broker_id) is not None  # it may hold messages of queues not known here
+    assert redis_client.zscore(HEARTBEATS, plain.broker_id) is not None  # it may hold messages of queues not known here
 
 
-def test_a_beat_costs_one_call_a_second_at_most(consumer: RedisConsumer, client: redis.Redis) -> None:
+def test_a_beat_costs_one_call_a_second_at_most(consumer: RedisConsumer, redis_client: redis.Redis) -> None:
     consumer.beat()
-    before: Any = client.info("commandstats")
+    before: Any = redis_client.info("commandstats")
     for _ in range(10):
         consumer.beat()
-    after: Any = client.info("commandstats")
+    after: Any = redis_client.info("commandstats")
     assert after["cmdstat_evalsha"]["calls"] == before["cmdstat_evalsha"]["calls"]
-    assert client.zscore(HEARTBEATS, consumer.id) is not None
+    assert redis_client.zscore(HEARTBEATS, consumer.id) is not None
 
 
-def test_old_dead_letters_are_removed(broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis) -> None:
+def test_old_dead_letters_are_removed(
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
+) -> None:
     now = int(time.time() * 1000)
-    client.zadd(DEAD_LETTERS, {"old": now - broker.dead_message_ttl - 1_000, "new": now})
-    client.hset(f"{DEAD_LETTERS}.msgs", mapping={"old": "1", "new": "2"})
+    redis_client.zadd(DEAD_LETTERS, {"old": now - redis_queue.dead_message_ttl - 1_000, "new": now})
+    redis_client.hset(f"{DEAD_LETTERS}.msgs", mapping={"old": "1", "new": "2"})
     consumer.beat()
-    assert client.zrange(DEAD_LETTERS, 0, -1) == [b"new"]
-    assert client.hkeys(f"{DEAD_LETTERS}.msgs") == [b"new"]
+    assert redis_client.zrange(DEAD_LETTERS, 0, -1) == [b"new"]
+    assert redis_client.hkeys(f"{DEAD_LETTERS}.msgs") == [b"new"]
 
 
 def test_a_refused_message_goes_to_the_dead_letters(
-    broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
 ) -> None:
-    enqueue(broker, "a")
+    enqueue(redis_queue, "a")
     (message,) = consumer.fetch(1)
     consumer.nack(message)
-    assert client.zrange(DEAD_LETTERS, 0, -1) == client.hkeys(f"{DEAD_LETTERS}.msgs") == [message.redis_id]
-    assert (client.exists(MESSAGES), acks(client, consumer)) == (0, 0)
+    assert redis_client.zrange(DEAD_LETTERS, 0, -1) == redis_client.hkeys(f"{DEAD_LETTERS}.msgs") == [message.redis_id]
+    assert (redis_client.exists(MESSAGES), acks(redis_client, consumer)) == (0, 0)
 
 
 def test_a_message_without_data_is_passed_over(
-    broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
 ) -> None:
-    client.rpush(QUEUE, "nothing")
-    enqueue(broker, "a")
+    redis_client.rpush(QUEUE, "nothing")
+    enqueue(redis_queue, "a")
     assert fetch(consumer) == ["a"]
-    assert acks(client, consumer) == 1
+    assert acks(redis_client, consumer) == 1
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[]", b'{"args":[]}', b'{"args":' + b"[" * 100_000])
 def test_what_is_no_message_becomes_a_dead_letter(
-    raw: bytes, broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    raw: bytes,
+    redis_queue: RedisBroker,
+    consumer: RedisConsumer,
+    redis_client: redis.Redis,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    put_raw(client, raw)
-    enqueue(broker, "a")
+    put_raw(redis_client, raw)
+    enqueue(redis_queue, "a")
     assert fetch(consumer) == ["a"]
-    assert client.hgetall(f"{DEAD_LETTERS}.msgs") == {b"raw": raw}
-    assert client.zscore(DEAD_LETTERS, "raw") is not None
+    assert redis_client.hgetall(f"{DEAD_LETTERS}.msgs") == {b"raw": raw}
+    assert redis_client.zscore(DEAD_LETTERS, "raw") is not None
     assert "is no message" in caplog.text
 
 
-def test_what_is_no_message_is_handed_to_whoever_asks(broker: RedisBroker, client: redis.Redis) -> None:
+def test_what_is_no_message_is_handed_to_whoever_asks(redis_queue: RedisBroker, redis_client: redis.Redis) -> None:
     handed: list[tuple[str, bytes]] = []
-    consumer = broker.batch_consumer(EVENTS, WAIT_MS, lambda redis_id, raw: handed.append((redis_id, raw)))
-    put_raw(client, b"{", "dramatiq:events")
+    consumer = redis_queue.batch_consumer(EVENTS, WAIT_MS, lambda redis_id, raw: handed.append((redis_id, raw)))
+    put_raw(redis_client, b"{", "dramatiq:events")
     assert consumer.fetch(10) == []
     assert handed == [("raw", b"{")]
-    assert client.exists("dramatiq:events", "dramatiq:events.msgs", "dramatiq:events.XQ") == 0
+    assert redis_client.exists("dramatiq:events", "dramatiq:events.msgs", "dramatiq:events.XQ") == 0
     consumer.close()
 
 
 def test_what_could_not_be_handed_over_stays_in_the_queue_with_its_batch(
-    broker: RedisBroker, client: redis.Redis
+    redis_queue: RedisBroker, redis_client: redis.Redis
 ) -> None:
     away = True
 
@@ -246,34 +232,36 @@ def test_what_could_not_be_handed_over_stays_in_the_queue_with_its_batch(
         if away:
             raise DatabaseUnavailable("it is away")
 
-    consumer = broker.batch_consumer(DELIVERIES, WAIT_MS, keep)
-    enqueue(broker, "a")
-    put_raw(client, b"{")
-    enqueue(broker, "b")
+    consumer = redis_queue.batch_consumer(DELIVERIES, WAIT_MS, keep)
+    enqueue(redis_queue, "a")
+    put_raw(redis_client, b"{")
+    enqueue(redis_queue, "b")
     with pytest.raises(DatabaseUnavailable):
         consumer.fetch(10)
-    assert broker.waiting(DELIVERIES) == 3
+    assert redis_queue.waiting(DELIVERIES) == 3
     away = False
     assert fetch(consumer) == ["a", "b"]
     consumer.close()
 
 
-def test_acknowledging_twice_does_no_harm(broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis) -> None:
-    enqueue(broker, "a", "b")
+def test_acknowledging_twice_does_no_harm(
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
+) -> None:
+    enqueue(redis_queue, "a", "b")
     messages = consumer.fetch(2)
     consumer.ack_many(messages[:1])
     consumer.ack_many(messages)
     consumer.requeue(messages)
-    assert (client.exists(MESSAGES), acks(client, consumer)) == (0, 0)
+    assert (redis_client.exists(MESSAGES), acks(redis_client, consumer)) == (0, 0)
 
 
 def test_a_late_acknowledgement_leaves_the_message_to_whoever_took_it_over(
-    broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
 ) -> None:
-    enqueue(broker, "a")
-    slow = broker.batch_consumer(DELIVERIES, WAIT_MS)
+    enqueue(redis_queue, "a")
+    slow = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
     messages = slow.fetch(1)
-    client.zadd(HEARTBEATS, {slow.id: 1})
+    redis_client.zadd(HEARTBEATS, {slow.id: 1})
     consumer.beat()
     slow.ack_many(messages)
     assert fetch(consumer) == ["a"]
@@ -281,13 +269,13 @@ def test_a_late_acknowledgement_leaves_the_message_to_whoever_took_it_over(
 
 
 def test_what_an_outage_kept_from_redis_is_told_later(caplog: pytest.LogCaptureFixture) -> None:
-    with redis_server() as own, redis_broker(own.url) as broker:
-        enqueue(broker, "a", "b", "c", "d")
-        consumer = broker.batch_consumer(DELIVERIES, WAIT_MS)
+    with redis_server() as own, redis_broker(own.url) as redis_queue:
+        enqueue(redis_queue, "a", "b", "c", "d")
+        consumer = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
         messages = consumer.fetch(4)
-        with client_of(own.url) as client:
-            client.config_set("save", "3600 1")
-            client.save()
+        with client_of(own.url) as redis_client:
+            redis_client.config_set("save", "3600 1")
+            redis_client.save()
         own.kill()
         started = time.monotonic()
         consumer.ack_many(messages[:1])
@@ -299,52 +287,52 @@ def test_what_an_outage_kept_from_redis_is_told_later(caplog: pytest.LogCaptureF
         assert [record.levelno for record in caplog.records].count(logging.ERROR) == 1
         own.start()
         eventually(lambda: fetch(consumer) == ["b", "c"])
-        with client_of(own.url) as client:
-            assert acks(client, consumer) == 3
-            assert client.hlen(MESSAGES) == 3
+        with client_of(own.url) as redis_client:
+            assert acks(redis_client, consumer) == 3
+            assert redis_client.hlen(MESSAGES) == 3
         consumer.close()
 
 
-def test_a_beat_tells_it_too(broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis) -> None:
-    enqueue(broker, "a", "b")
+def test_a_beat_tells_it_too(redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis) -> None:
+    enqueue(redis_queue, "a", "b")
     messages = consumer.fetch(2)
-    client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-evalsha"])
+    redis_client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-evalsha"])
     try:
         consumer.ack_many(messages)
-        assert acks(client, consumer) == 2
+        assert acks(redis_client, consumer) == 2
     finally:
-        client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all"])
-    eventually(lambda: [consumer.beat(), acks(client, consumer)][1] == 0)
+        redis_client.acl_setuser("default", enabled=True, nopass=True, keys=["*"], commands=["+@all"])
+    eventually(lambda: [consumer.beat(), acks(redis_client, consumer)][1] == 0)
 
 
 def test_what_came_in_an_answer_that_was_lost_comes_again(
-    broker: RedisBroker, client: redis.Redis, server: backends.Running, monkeypatch: pytest.MonkeyPatch
+    redis_queue: RedisBroker, redis_client: redis.Redis, redis_here: backends.Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.redis_consumer.SOCKET_TIMEOUT_S", 0.2)
-    consumer = broker.batch_consumer(DELIVERIES, WAIT_MS)
-    enqueue(broker, "a", "b")
+    consumer = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
+    enqueue(redis_queue, "a", "b")
     held = consumer.fetch(1)
-    os.kill(server.pid, signal.SIGSTOP)
+    os.kill(redis_here.pid, signal.SIGSTOP)
     try:
         with pytest.raises(QueueUnavailable):
             consumer.fetch(1)
     finally:
-        os.kill(server.pid, signal.SIGCONT)
-    eventually(lambda: acks(client, consumer) == 2)
+        os.kill(redis_here.pid, signal.SIGCONT)
+    eventually(lambda: acks(redis_client, consumer) == 2)
     assert fetch(consumer) == ["b"]
     consumer.ack_many(held)
-    assert acks(client, consumer) == 1
+    assert acks(redis_client, consumer) == 1
     consumer.close()
 
 
 def test_a_wiped_redis_does_not_stop_a_consumer(
-    broker: RedisBroker, consumer: RedisConsumer, client: redis.Redis
+    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
 ) -> None:
-    enqueue(broker, "a")
+    enqueue(redis_queue, "a")
     messages = consumer.fetch(1)
-    client.flushall()
-    client.script_flush()
+    redis_client.flushall()
+    redis_client.script_flush()
     consumer.ack_many(messages)
     consumer.requeue(messages)
-    enqueue(broker, "b")
+    enqueue(redis_queue, "b")
     assert fetch(consumer) == ["b"]

@@ -60,11 +60,11 @@ class ServerEngine(Engine):
 
     def execute_sql(self: Any, sql: str, params: Any = None) -> Any:
         """See peewee.Database. Connects again, once, where the server had closed an idle connection."""
-        return self._on_live_connection(super().execute_sql, sql, params)  # type: ignore[misc]
+        return self._on_live_connection(super().execute_sql, sql, params)  # type: ignore[misc]  # Peewee's
 
     def begin(self: Any, *args: Any) -> Any:
         """See peewee.Database, and execute_sql."""
-        return self._on_live_connection(super().begin, *args)  # type: ignore[misc]
+        return self._on_live_connection(super().begin, *args)  # type: ignore[misc]  # Peewee's
 
     def _on_live_connection(self: Any, run: Any, *args: Any) -> Any:
         try:

@@ -15,7 +15,7 @@ LOCK_WAIT_S = 10
 BYTES_AT_ONCE = 4 * 1024 * 1024  # max_allowed_packet is 16 MiB by default, on old servers 4
 
 
-class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]
+class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # peewee carries no type information
     """MySQL or MariaDB, through PyMySQL."""
 
     clock_ms = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"

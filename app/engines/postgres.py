@@ -25,7 +25,7 @@ DIVISION_BY_ZERO = "22012"  # PostgreSQL's Appendix A
 ROWS_TOGETHER = 12  # from there on the cheaper COPY makes up for its round trips
 
 
-class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[misc]
+class PostgresEngine(ServerEngine, peewee.PostgresqlDatabase):  # type: ignore[misc]  # peewee carries no type information
     """PostgreSQL, through psycopg2."""
 
     clock_ms = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"

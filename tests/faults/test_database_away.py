@@ -13,10 +13,8 @@ import pytest
 from app.client import Client, ClientError
 from app.database import unavailable, write_transaction
 from app.errors import DatabaseUnavailable
-from app.models import Event, database
-from app.schema import migrate
-from app.services import Services, open_services
-from config.settings import load_settings
+from app.models import Event
+from app.services import Services
 from scripts import backends
 from tests.production import SERVERS, Production, database_server, production
 from tests.receiver import Answer, Received, Receiver
@@ -203,16 +201,6 @@ def test_connections_that_the_server_has_closed_are_replaced_without_an_error(
     assert len({request.headers["webhook-id"] for request in receiver.received}) == 100
     assert " ERROR " not in site.text()
     assert "[ERROR]" not in site.text()
-
-
-@pytest.fixture
-def services(site: Production) -> Iterator[Services]:
-    """This process on the same database."""
-    opened = open_services(load_settings(site.environ))
-    migrate()
-    yield opened
-    opened.close()
-    database.close()
 
 
 def test_a_connection_that_is_lost_within_a_transaction_is_an_error_and_leaves_nothing(

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from app.client import Client
-from tests.receiver import Answer, Received, Receiver
+from tests.receiver import Receiver, SlowReceiver
 from tests.server import Server, eventually, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -22,24 +22,6 @@ BATCH = 100
 REPOS = 16  # a webhook each: together they may fill every place that a process has for requests in flight
 MAX_IN_FLIGHT = 512
 PATIENCE_S = 40.0
-
-
-class SlowReceiver(Receiver):
-    """Takes its time, so that much is in flight at any moment."""
-
-    delay = 0.05  # seconds
-
-    def take(self, request: Received) -> Answer:
-        if len(request.body) == int(request.headers["content-length"]):  # a killed sender leaves some cut off
-            super().take(request)
-        return Answer(delay=self.delay)
-
-
-@pytest.fixture
-def slow() -> Iterator[SlowReceiver]:
-    listening = SlowReceiver()
-    yield listening
-    listening.close()
 
 
 @pytest.fixture

@@ -14,16 +14,14 @@ import pytest
 from app.clock import now_ms
 from app.database import insert_rows, write_transaction
 from app.ids import new_id
-from app.models import PENDING, Delivery, database
+from app.models import PENDING, Delivery
 from app.queue import DELIVERIES, delivery_message
-from app.schema import migrate
-from app.services import Services, open_services
+from app.services import Services
 from app.sweep import LEASE_MS, sweep
-from config.settings import load_settings
 from scripts import backends
-from tests.production import Production, database_server, production
+from tests.production import Production, production
 from tests.receiver import Receiver
-from tests.redis_server import client_of, redis_server
+from tests.redis_server import client_of
 from tests.server import eventually
 from tests.test_production import batches
 
@@ -37,36 +35,13 @@ PATIENCE_S = 60.0
 MAX_IN_FLIGHT = 512
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[backends.Running]:
-    with database_server("postgres", durable=False) as running:
-        yield running
-
-
-@pytest.fixture
-def redis() -> Iterator[backends.Running]:
-    with redis_server() as running:
-        yield running
-
-
 @pytest.fixture
 def site(tmp_path: Path, postgres: backends.Running, redis: backends.Running) -> Iterator[Production]:
     with production(tmp_path / "site", postgres.url, redis.url, MAX_IN_FLIGHT=str(MAX_IN_FLIGHT)) as made:
         made.release()
         yield made
         made.close()
-        for table in "webhook", "event", "delivery", "webhook_log":
-            made.query(f"TRUNCATE {table}")
-
-
-@pytest.fixture
-def services(site: Production) -> Iterator[Services]:
-    """This process on the same database and Redis."""
-    opened = open_services(load_settings(site.environ))
-    migrate()
-    yield opened
-    opened.close()
-    database.close()
+        made.clear()
 
 
 def insert_backlog(count: int) -> list[str]:

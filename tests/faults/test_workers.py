@@ -20,9 +20,9 @@ from app.services import Services, open_services
 from config.settings import load_settings
 from scripts import backends
 from tests.conftest import SECRET_KEY
-from tests.production import Production, database_server, production
-from tests.receiver import Answer, Received, Receiver
-from tests.redis_server import client_of, redis_broker, redis_server
+from tests.production import Production, production
+from tests.receiver import Receiver, SlowReceiver
+from tests.redis_server import client_of, redis_broker
 from tests.server import eventually
 from tests.test_production import batches
 from tests.workers.conftest import Desk
@@ -35,38 +35,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 EVENTS = 2_000
 REPOS = 4
 MAX_IN_FLIGHT = 64
-DELAY_S = 0.05
 TAKEOVER_S = 25.0  # a silent consumer counts as dead after 15 s, and others look every 5 s
-
-
-class SlowReceiver(Receiver):
-    """Takes its time, so that much is in flight at any moment."""
-
-    delay = DELAY_S
-
-    def take(self, request: Received) -> Answer:
-        if len(request.body) == int(request.headers["content-length"]):  # a killed sender leaves some cut off
-            super().take(request)
-        return Answer(delay=self.delay)
-
-
-@pytest.fixture
-def slow() -> Iterator[SlowReceiver]:
-    listening = SlowReceiver()
-    yield listening
-    listening.close()
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[backends.Running]:
-    with database_server("postgres", durable=False) as running:
-        yield running
-
-
-@pytest.fixture
-def redis() -> Iterator[backends.Running]:
-    with redis_server() as running:
-        yield running
 
 
 @pytest.fixture
@@ -77,8 +46,7 @@ def site(tmp_path: Path, postgres: backends.Running, redis: backends.Running) ->
         made.start("web")
         yield made
         made.close()
-        for table in "webhook", "event", "delivery", "webhook_log":
-            made.query(f"DELETE FROM {table}")
+        made.clear()
 
 
 def publish(site: Production, receiver: Receiver, count: int) -> None:

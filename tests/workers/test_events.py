@@ -20,7 +20,7 @@ from app.redis_broker import RedisBroker
 from app.redis_consumer import RedisConsumer
 from app.services import Services
 from scripts import backends
-from tests.redis_server import client_of, redis_broker, redis_server
+from tests.redis_server import client_of
 from tests.server import eventually
 from tests.workers.conftest import Desk
 from workers.actors import consume_in_batches, declare_actors
@@ -30,28 +30,9 @@ GOOD = {"type": "NODE_CREATED", "projectId": "p", "repoName": "r", "resourceKey"
 UNREADABLE = [b"", b"{}", b"\xff\x00", b"[1]", b'{"queue_name": "events"}', b"[" * 5_000]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[backends.Running]:
-    with redis_server() as running:
-        yield running
-
-
 @pytest.fixture
-def client(server: backends.Running) -> Iterator[redis.Redis]:
-    with client_of(server.url) as made:
-        made.flushall()
-        yield made
-
-
-@pytest.fixture
-def broker(server: backends.Running, client: redis.Redis) -> Iterator[RedisBroker]:
-    with redis_broker(server.url) as made:
-        yield made
-
-
-@pytest.fixture
-def consumer(broker: RedisBroker) -> Iterator[RedisConsumer]:
-    made = broker.batch_consumer(EVENTS, 50, keep_undecodable)
+def consumer(redis_queue: RedisBroker) -> Iterator[RedisConsumer]:
+    made = redis_queue.batch_consumer(EVENTS, 50, keep_undecodable)
     yield made
     made.close()
 
@@ -61,18 +42,18 @@ def pipeline(services: Services, consumer: RedisConsumer) -> EventPipeline:
     return EventPipeline(services, consumer)
 
 
-def send(broker: RedisBroker, *arguments: object, message_id: str | None = None) -> Message:
+def send(redis_queue: RedisBroker, *arguments: object, message_id: str | None = None) -> Message:
     """Put a message on the queue, and return it."""
     message = Message(EVENTS, EVENTS_ACTOR, arguments, {}, {})
     if message_id is not None:
         message = Message(EVENTS, EVENTS_ACTOR, arguments, {}, {}, message_id=message_id)
-    broker.enqueue(message)
+    redis_queue.enqueue(message)
     return message
 
 
-def left(client: redis.Redis) -> int:
+def left(redis_client: redis.Redis) -> int:
     """Return how many messages are in Redis, waiting or fetched."""
-    return int(client.hlen("dramatiq:events.msgs"))
+    return int(redis_client.hlen("dramatiq:events.msgs"))
 
 
 def reasons() -> list[str]:
@@ -80,45 +61,45 @@ def reasons() -> list[str]:
 
 
 def test_events_are_accepted_and_their_messages_acknowledged(
-    desk: Desk, broker: RedisBroker, client: redis.Redis, consumer: RedisConsumer, pipeline: EventPipeline
+    desk: Desk, redis_queue: RedisBroker, redis_client: redis.Redis, consumer: RedisConsumer, pipeline: EventPipeline
 ) -> None:
     webhook_id = desk.register("http://a.example/")
-    send(broker, [GOOD, {**GOOD, "eventId": "mine"}])
-    send(broker, GOOD)
+    send(redis_queue, [GOOD, {**GOOD, "eventId": "mine"}])
+    send(redis_queue, GOOD)
     pipeline.accept(consumer.fetch(10))
     assert Event.select().count() == 3
     assert len(desk.owed(webhook_id)) == 3
-    assert left(client) == 0
+    assert left(redis_client) == 0
 
 
 def test_invalid_ones_are_kept_and_acknowledged(
     services: Services,
-    broker: RedisBroker,
-    client: redis.Redis,
+    redis_queue: RedisBroker,
+    redis_client: redis.Redis,
     consumer: RedisConsumer,
     pipeline: EventPipeline,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    first = send(broker, [{**GOOD, "type": "NOTHING"}, GOOD])
-    send(broker, "no list")
+    first = send(redis_queue, [{**GOOD, "type": "NOTHING"}, GOOD])
+    send(redis_queue, "no list")
     with caplog.at_level(logging.WARNING):
         pipeline.accept(consumer.fetch(10))
     assert Event.select().count() == 1
     assert reasons() == ["the message's arguments are not one list of events", "type: unknown_type"]
     assert RejectedEvent.get(RejectedEvent.place == 0).message_id == first.message_id
-    assert left(client) == 0
+    assert left(redis_client) == 0
     assert caplog.messages == ["rejected=2 events kept: see hookline events rejected"]
 
 
 def test_a_message_that_is_handled_twice_is_accepted_once(
-    desk: Desk, broker: RedisBroker, consumer: RedisConsumer, pipeline: EventPipeline
+    desk: Desk, redis_queue: RedisBroker, consumer: RedisConsumer, pipeline: EventPipeline
 ) -> None:
     desk.register("http://a.example/")
-    send(broker, [GOOD, {}], message_id="m")
+    send(redis_queue, [GOOD, {}], message_id="m")
     messages = consumer.fetch(10)
     pipeline.accept(messages)
     pipeline.accept(messages)  # the acknowledgement was lost, say
-    send(broker, [GOOD, {}], message_id="m")
+    send(redis_queue, [GOOD, {}], message_id="m")
     pipeline.accept(consumer.fetch(10))
     assert (Event.select().count(), Delivery.select().count(), RejectedEvent.select().count()) == (1, 1, 1)
 
@@ -126,54 +107,54 @@ def test_a_message_that_is_handled_twice_is_accepted_once(
 @pytest.mark.parametrize("raw", UNREADABLE)
 def test_what_is_no_message_is_kept_and_the_others_are_accepted(
     services: Services,
-    broker: RedisBroker,
-    client: redis.Redis,
+    redis_queue: RedisBroker,
+    redis_client: redis.Redis,
     consumer: RedisConsumer,
     pipeline: EventPipeline,
     raw: bytes,
 ) -> None:
-    client.hset("dramatiq:events.msgs", "odd", raw)
-    client.rpush("dramatiq:events", "odd")
-    send(broker, [GOOD])
+    redis_client.hset("dramatiq:events.msgs", "odd", raw)
+    redis_client.rpush("dramatiq:events", "odd")
+    send(redis_queue, [GOOD])
     pipeline.accept(consumer.fetch(10))
     [row] = RejectedEvent.select()
     assert (row.message_id, row.place, row.reason) == ("odd", -1, "not a Dramatiq message")
     assert row.raw == raw.decode("utf-8", "backslashreplace").replace("\0", "\ufffd")
-    assert (Event.select().count(), left(client)) == (1, 0)
-    assert not client.exists("dramatiq:events.XQ")
+    assert (Event.select().count(), left(redis_client)) == (1, 0)
+    assert not redis_client.exists("dramatiq:events.XQ")
 
 
 @pytest.mark.sqlite_only
 def test_a_database_that_is_away_leaves_every_message(
     desk: Desk,
     impatient: None,
-    broker: RedisBroker,
-    client: redis.Redis,
+    redis_queue: RedisBroker,
+    redis_client: redis.Redis,
     consumer: RedisConsumer,
     pipeline: EventPipeline,
 ) -> None:
-    send(broker, [GOOD, {}])
-    send(broker, [GOOD])
+    send(redis_queue, [GOOD, {}])
+    send(redis_queue, [GOOD])
     messages = consumer.fetch(10)
     with desk.database_locked(), pytest.raises(DatabaseUnavailable):
         pipeline.accept(messages)
-    assert (Event.select().count(), RejectedEvent.select().count(), left(client)) == (0, 0, 2)
+    assert (Event.select().count(), RejectedEvent.select().count(), left(redis_client)) == (0, 0, 2)
     consumer.requeue(messages)
     pipeline.accept(consumer.fetch(10))
-    assert (Event.select().count(), RejectedEvent.select().count(), left(client)) == (2, 1, 0)
+    assert (Event.select().count(), RejectedEvent.select().count(), left(redis_client)) == (2, 1, 0)
 
 
 @pytest.mark.sqlite_only
 def test_what_is_no_message_waits_for_the_database_too(
-    desk: Desk, impatient: None, broker: RedisBroker, client: redis.Redis, consumer: RedisConsumer
+    desk: Desk, impatient: None, redis_queue: RedisBroker, redis_client: redis.Redis, consumer: RedisConsumer
 ) -> None:
-    client.hset("dramatiq:events.msgs", "odd", b"odd")
-    client.rpush("dramatiq:events", "odd")
+    redis_client.hset("dramatiq:events.msgs", "odd", b"odd")
+    redis_client.rpush("dramatiq:events", "odd")
     with desk.database_locked(), pytest.raises(DatabaseUnavailable):
         consumer.fetch(10)
-    assert left(client) == 1
+    assert left(redis_client) == 1
     assert consumer.fetch(10) == []
-    assert (reasons(), left(client)) == (["not a Dramatiq message"], 0)
+    assert (reasons(), left(redis_client)) == (["not a Dramatiq message"], 0)
 
 
 def defect() -> dict[str, Any]:
@@ -184,8 +165,8 @@ def defect() -> dict[str, Any]:
 
 def test_a_defect_keeps_its_message_and_lets_the_others_through(
     desk: Desk,
-    broker: RedisBroker,
-    client: redis.Redis,
+    redis_queue: RedisBroker,
+    redis_client: redis.Redis,
     consumer: RedisConsumer,
     pipeline: EventPipeline,
     caplog: pytest.LogCaptureFixture,
@@ -193,9 +174,9 @@ def test_a_defect_keeps_its_message_and_lets_the_others_through(
     desk.register("http://a.example/")
     bad = defect()
     for number in range(3):
-        send(broker, [{**GOOD, "eventId": f"e{number}"}])
-    send(broker, [bad, GOOD], message_id="poison")
-    send(broker, [{}])
+        send(redis_queue, [{**GOOD, "eventId": f"e{number}"}])
+    send(redis_queue, [bad, GOOD], message_id="poison")
+    send(redis_queue, [{}])
     with caplog.at_level(logging.CRITICAL):
         pipeline.accept(consumer.fetch(10))
     assert sorted(event.id for event in Event.select()) == ["e0", "e1", "e2"]
@@ -204,21 +185,21 @@ def test_a_defect_keeps_its_message_and_lets_the_others_through(
     assert (row.place, json.loads(row.raw)) == (-1, [[bad, GOOD]])
     assert "year" in row.reason
     assert reasons() == [row.reason, "type: missing"]
-    assert left(client) == 0
+    assert left(redis_client) == 0
 
 
 def test_a_defect_that_is_mended_lets_the_message_through_later(
     services: Services,
-    broker: RedisBroker,
+    redis_queue: RedisBroker,
     consumer: RedisConsumer,
     pipeline: EventPipeline,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    send(broker, [defect()], message_id="poison")
+    send(redis_queue, [defect()], message_id="poison")
     with caplog.at_level(logging.CRITICAL):
         pipeline.accept(consumer.fetch(10))
     User.delete().execute()
-    send(broker, [{**GOOD, "userId": "broken"}], message_id="poison")  # the same once more
+    send(redis_queue, [{**GOOD, "userId": "broken"}], message_id="poison")  # the same once more
     pipeline.accept(consumer.fetch(10))
     assert Event.select().count() == 1
 
@@ -231,32 +212,32 @@ def test_it_takes_a_bounded_number_of_messages_and_never_waits(pipeline: EventPi
 
 
 def test_a_worker_takes_both_queues_in_batches(
-    services: Services, desk: Desk, broker: RedisBroker, client: redis.Redis
+    services: Services, desk: Desk, redis_queue: RedisBroker, redis_client: redis.Redis
 ) -> None:
     desk.register("http://a.example/")
-    with working(replace(services, broker=broker), in_batches=True):
+    with working(replace(services, broker=redis_queue), in_batches=True):
         for number in range(60):
-            send(broker, [{**GOOD, "eventId": f"e{number}"}, {}])
-        eventually(lambda: left(client) == 0, 20)
+            send(redis_queue, [{**GOOD, "eventId": f"e{number}"}, {}])
+        eventually(lambda: left(redis_client) == 0, 20)
     assert (Event.select().count(), RejectedEvent.select().count()) == (60, 60)
 
 
 def test_a_plain_worker_gives_the_same_result(
-    services: Services, desk: Desk, broker: RedisBroker, client: redis.Redis
+    services: Services, desk: Desk, redis_queue: RedisBroker, redis_client: redis.Redis
 ) -> None:
     desk.register("http://a.example/")
-    with working(replace(services, broker=broker), in_batches=False):
-        send(broker, [GOOD, {}])
-        send(broker, GOOD, GOOD)
-        eventually(lambda: left(client) == 0, 20)
+    with working(replace(services, broker=redis_queue), in_batches=False):
+        send(redis_queue, [GOOD, {}])
+        send(redis_queue, GOOD, GOOD)
+        eventually(lambda: left(redis_client) == 0, 20)
     assert Event.select().count() == 1
     assert reasons() == ["the message's arguments are not one list of events", "type: missing"]
 
 
 def test_an_event_that_its_producer_delayed_comes_when_it_is_due(
-    services: Services, server: backends.Running, broker: RedisBroker, client: redis.Redis
+    services: Services, redis_here: backends.Running, redis_queue: RedisBroker, redis_client: redis.Redis
 ) -> None:
-    with client_of(server.url) as own:
+    with client_of(redis_here.url) as own:
         plain = PlainBroker(client=own, middleware=[])
 
         @dramatiq.actor(actor_name=EVENTS_ACTOR, queue_name=EVENTS, broker=plain)
@@ -265,8 +246,8 @@ def test_an_event_that_its_producer_delayed_comes_when_it_is_due(
 
         due = now_ms() + 300
         publish_events.send_with_options(args=([GOOD],), delay=300)
-    assert (client.llen("dramatiq:events"), client.llen("dramatiq:events.DQ")) == (0, 1)
-    with working(replace(services, broker=broker), in_batches=True):
+    assert (redis_client.llen("dramatiq:events"), redis_client.llen("dramatiq:events.DQ")) == (0, 1)
+    with working(replace(services, broker=redis_queue), in_batches=True):
         eventually(lambda: Event.select().count())
     assert Event.get().accepted_at >= due
 
@@ -286,18 +267,18 @@ def working(services: Services, *, in_batches: bool) -> Iterator[None]:
 
 
 def test_the_events_may_come_by_the_name_of_the_argument(
-    services: Services, pipeline: EventPipeline, consumer: RedisConsumer, broker: RedisBroker
+    services: Services, pipeline: EventPipeline, consumer: RedisConsumer, redis_queue: RedisBroker
 ) -> None:
-    broker.enqueue_many([dramatiq.Message(EVENTS, EVENTS_ACTOR, (), {"events": [GOOD]}, {})])
+    redis_queue.enqueue_many([dramatiq.Message(EVENTS, EVENTS_ACTOR, (), {"events": [GOOD]}, {})])
     pipeline.accept(consumer.fetch(10))
     assert Event.select().count() == 1
     assert RejectedEvent.select().count() == 0
 
 
 def test_arguments_of_other_names_are_kept_with_what_they_hold(
-    services: Services, pipeline: EventPipeline, consumer: RedisConsumer, broker: RedisBroker
+    services: Services, pipeline: EventPipeline, consumer: RedisConsumer, redis_queue: RedisBroker
 ) -> None:
-    broker.enqueue_many([dramatiq.Message(EVENTS, EVENTS_ACTOR, (), {"event": GOOD}, {})])
+    redis_queue.enqueue_many([dramatiq.Message(EVENTS, EVENTS_ACTOR, (), {"event": GOOD}, {})])
     pipeline.accept(consumer.fetch(10))
     assert Event.select().count() == 0
     assert "NODE_CREATED" in RejectedEvent.get().raw
