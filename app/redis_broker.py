@@ -8,7 +8,7 @@ from typing import Any
 
 from dramatiq.brokers.redis import RedisBroker as DramatiqRedisBroker
 from dramatiq.middleware import Middleware
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import ConnectionError, OutOfMemoryError, RedisError, TimeoutError
 
 from app.clock import now_ms
 from app.errors import OperatorError
@@ -112,3 +112,15 @@ class RedisBroker(DramatiqRedisBroker):
     def close(self) -> None:
         """See app.queue.Broker."""
         disconnect(self.client)
+
+    def _dispatch(self, command: str) -> Callable[..., Any]:
+        """Have silence count as a lost connection: Dramatiq's own consumers wait out the one, and trip over the other."""
+        dispatch: Callable[..., Any] = super()._dispatch(command)
+
+        def watched(queue_name: str, *arguments: Any) -> Any:
+            try:
+                return dispatch(queue_name, *arguments)
+            except TimeoutError as error:
+                raise ConnectionError(cause(error)) from error
+
+        return watched

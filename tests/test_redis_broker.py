@@ -12,6 +12,7 @@ import dramatiq
 import pytest
 import redis
 from dramatiq.brokers.redis import RedisBroker as PlainBroker
+from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import Middleware
 
 from app.clock import now_ms
@@ -216,6 +217,15 @@ def enqueues(redis_queue: RedisBroker) -> bool:
     except QueueUnavailable:
         return False
     return True
+
+
+def test_a_silent_redis_is_an_outage_to_dramatiqs_own_consumers_too() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        url = replace(parse_redis_url(f"redis://127.0.0.1:{port}"), options={"port": port, "socket_timeout": 0.1})
+        consumer = RedisBroker(url).consume(EVENTS)
+        with pytest.raises(ConnectionClosed):
+            next(consumer)
 
 
 def test_a_password_is_used_and_never_shown() -> None:

@@ -114,7 +114,8 @@ class DeliveryPipeline:
         return False
 
     def _free(self) -> int:
-        if self._pause_until > now_ms():
+        # After an outage what has been sent comes first: messages that fail to be looked up must not hold that up.
+        if self._pause_until > now_ms() or (self._pause_until and self._ended):
             return 0
         held = len(self._held) + self._incoming
         return min(self._limit - held + self._lanes.waiting, 2 * self._limit - held)
@@ -136,6 +137,7 @@ class DeliveryPipeline:
                 self._consumer.ack_many(messages)
                 self._transport.call_soon(partial(self._arrived, 1))
             return
+        self._pause_until = 0
         ready = [(named[due.id], due, webhook) for due, webhook in found]
         self._transport.call_soon(partial(self._sort, messages, ready, since))
 
@@ -206,6 +208,7 @@ class DeliveryPipeline:
                 self._transport.call_soon(partial(self._leave, batch))
                 self._consumer.ack_many([ended.held.message for ended in batch])
             return
+        self._pause_until = 0
         for attempt, ended in zip(attempts, batch, strict=True):
             log_attempt(attempt, ended.outcome)
         self._transport.call_soon(partial(self._leave, batch))

@@ -11,7 +11,7 @@ import pytest
 
 from app.clock import now_ms
 from app.models import Delivery, Webhook
-from app.queue import delivery_message
+from app.queue import DELIVERIES, delivery_message
 from app.services import Services
 from app.sweep import sweep
 from tests.receiver import Answer, Receiver
@@ -244,3 +244,23 @@ def test_messages_are_kept_while_the_database_cannot_be_written(
             lock.close()
             eventually(lambda: desk.queued() == 0)
     assert [log.status for log in desk.logs()] == ["ERROR"] * 2
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.sqlite_only
+def test_messages_that_cannot_be_looked_up_hold_up_no_attempt_that_is_to_be_recorded(
+    desk: Desk, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.register(receiver.url)
+    late = desk.publish(2, event_type="NODE_MOVED")  # needs a write as soon as it is looked up
+    assert len(desk.services.broker.batch_consumer(DELIVERIES, 0).fetch(2)) == 2
+    desk.publish(3)
+    receiver.script.extend([Answer(delay=0.2)] * 3)
+    with worker(desk.services):
+        receiver.wait_for(3)
+        with desk.database_locked():
+            desk.services.broker.enqueue_many([delivery_message(delivery_id) for delivery_id in late])
+            eventually(lambda: caplog.text.count("queue=deliveries waits") > 2)
+            eventually(lambda: "wait to be recorded" in caplog.text, 3.0)
+        eventually(lambda: len(desk.logs()) == 5)
+    assert len(receiver.received) == 3
