@@ -19,7 +19,8 @@ LATEST_MS = 60_000
 
 
 class Due(NamedTuple):
-    """A delivery that is due, with what it sends. `attempt` counts the attempts made so far."""
+    """A delivery that is due, with what it sends. `attempt` counts the attempts made so far, `earlier_attempts` those
+    of them that are of an earlier round: a delivery that was given up and is sent again has a new schedule."""
 
     id: str
     webhook_id: str
@@ -28,6 +29,9 @@ class Due(NamedTuple):
     type: str
     payload: str
     error: str | None  # why the payload could not be built
+    earlier_attempts: int = 0
+    order_key: str | None = None
+    position: int | None = None
 
 
 class Policy(NamedTuple):
@@ -128,7 +132,7 @@ def _following(due: Due, outcome: Outcome, policy: Policy) -> int | None:
     asked = next((value for name, value in outcome.headers.items() if name.lower() == "retry-after"), None)
     return next_attempt_at(
         policy.schedule_ms,
-        due.attempt + 1,
+        due.attempt - due.earlier_attempts + 1,
         ended_at,
         jitter=policy.jitter,
         retry_after_ms=retry_after_ms(outcome.status, asked, ended_at),

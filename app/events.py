@@ -141,7 +141,9 @@ class _Plan:
 
     def _match(self, event: Event, event_id: str, now: int) -> int:
         webhooks = self._index.match(event)
-        self.deliveries += [(new_id(), webhook.id, event_id, PENDING, 0, now, now, now) for webhook in webhooks]
+        self.deliveries += [
+            (new_id(), webhook.id, event_id, PENDING, 0, now, now, now, 0, None, None) for webhook in webhooks
+        ]
         return len(webhooks)
 
 

@@ -1,76 +1,142 @@
-"""Sharing the slots of a process among webhooks: who starts, who waits, who is put back. Pure."""
+"""Sharing the slots of a process among webhooks: who starts, who waits, who is held in the database. Pure."""
 
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Mapping
 from typing import Generic, Literal, TypeVar
 
 Item = TypeVar("Item")
-Verdict = Literal["start", "wait", "put back"]
+Verdict = Literal["start", "wait", "hold"]
+Pace = Literal["quick", "slow", "failed"]  # how a request ended: soon, late but with an answer, late and without
+
+# What a webhook may have under way before it has shown how quickly it answers; each quick answer doubles it.
+FIRST_WINDOW = 4
+REMEMBERED = 10_000
 
 
 class _Lane(Generic[Item]):
-    __slots__ = ("line", "moved_at", "running")
+    __slots__ = ("is_quick", "line", "running", "since", "window")
 
-    def __init__(self, now: int) -> None:
+    def __init__(self) -> None:
         self.running = 0
         self.line: deque[Item] = deque()
-        self.moved_at = now
+        self.since = 0  # from when on something has been running without a quick answer
+        self.is_quick = False
+        self.window = FIRST_WINDOW
 
 
 class Lanes(Generic[Item]):
-    """A lane a webhook: at most `bound` items run at a time, the others wait in line while the line moves.
+    """A lane a webhook: so many items run at a time, the others wait in line while the line moves.
 
-    A webhook that answers quickly is served as fast as it answers. One that is at its bound and has finished nothing
-    quickly for `stall_ms` holds nobody: its line, and what comes for it, is put back to the database.
+    A webhook that answers quickly has up to `bound` under way, or its share of the `slots` where many are busy, and is
+    served as fast as it answers. One that has yet to show it begins with a few; and all that do not answer quickly have
+    half of the `slots` together, so that the other half is never theirs. Where nothing has ended quickly for `stall_ms`,
+    the line holds nobody: it, and what comes for it, is held in the database. A lane is remembered after its last item,
+    so that a webhook that was slow a moment ago does not begin anew.
     """
 
-    def __init__(self, bound: int, stall_ms: int) -> None:
+    def __init__(self, bound: int, slots: int, stall_ms: int) -> None:
         self._bound = bound
+        self._slots = slots
+        self._slow_slots = max(1, slots // 2)
         self._stall_ms = stall_ms
-        self._lanes: dict[str, _Lane[Item]] = {}
+        self._lanes: dict[str, _Lane[Item]] = {}  # those with something running or waiting
+        self._idle: OrderedDict[str, _Lane[Item]] = OrderedDict()
+        self._starved: dict[str, _Lane[Item]] = {}  # have a line, and nothing running whose end would move it
+        self._running = 0
+        self._slow_running = 0  # of the lanes that are not quick
         self.waiting = 0
 
     def arrive(self, key: str, item: Item, now: int) -> Verdict:
-        """Take in an item for `key`. The caller starts it at once, leaves it here, or puts it back."""
+        """Take in an item for `key`. The caller starts it at once, leaves it here, or holds it in the database."""
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(now)
-        if lane.running < self._bound:
-            lane.running += 1
+            lane = self._lanes[key] = self._idle.pop(key) if key in self._idle else _Lane()
+            lane.since = now
+        if self._has_room(lane):
+            self._count(lane, 1)
             return "start"
         if self._is_stalled(lane, now):
-            return "put back"
+            return "hold"
         lane.line.append(item)
         self.waiting += 1
+        if not lane.running:
+            self._starved[key] = lane
         return "wait"
 
-    def leave(self, key: str, duration_ms: int, now: int) -> Item | None:
-        """Say that an item of `key` ended after `duration_ms`, and return the one to start in its place, if any."""
+    def leave(self, key: str, pace: Pace, now: int) -> list[Item]:
+        """Say that an item of `key` ended, and return those to start now."""
         lane = self._lanes[key]
-        if duration_ms < self._stall_ms:
-            lane.moved_at = now
-        if lane.line:
-            self.waiting -= 1
-            return lane.line.popleft()
-        lane.running -= 1
+        self._count(lane, -1)
+        if pace == "quick":
+            self._set_quick(lane, True)
+            lane.since = now
+            lane.window = min(2 * lane.window, self._bound)
+        elif self._is_stalled(lane, now):
+            self._set_quick(lane, False)
+            # Slow is not ill: it may do more at a time. What answers nothing at all may do less.
+            lane.window = min(lane.window + 1, self._bound) if pace == "slow" else max(lane.window // 2, 1)
+        starting = self._start_line(lane)
+        for starved_key in list(self._starved):
+            if not self._has_room(self._starved[starved_key]):
+                break
+            starting += self._start_line(self._starved.pop(starved_key))
         if not lane.running:
-            del self._lanes[key]
-        return None
+            self._rest(key, lane)
+        return starting
 
     def take_stalled(self, now: int) -> list[Item]:
-        """Empty the lines that don't move, and return what stood in them."""
-        stalled = [lane for lane in self._lanes.values() if lane.line and self._is_stalled(lane, now)]
+        """Empty the lines that don't move, and return what stood in them. Call it from time to time."""
+        stalled = {key: lane for key, lane in self._lanes.items() if self._is_stalled(lane, now)}
+        for lane in stalled.values():
+            self._set_quick(lane, False)
         return self._take(stalled)
 
     def take_all(self) -> list[Item]:
         """Empty every line, and return what stood in them."""
-        return self._take(list(self._lanes.values()))
+        return self._take(self._lanes)
 
-    def _take(self, lanes: list[_Lane[Item]]) -> list[Item]:
-        taken = [item for lane in lanes for item in lane.line]
-        for lane in lanes:
-            lane.line.clear()
+    def _has_room(self, lane: _Lane[Item]) -> bool:
+        share = max(FIRST_WINDOW, self._slots // len(self._lanes))
+        if lane.running >= min(lane.window, self._bound, share) or self._running >= self._slots:
+            return False
+        return lane.is_quick or self._slow_running < self._slow_slots
+
+    def _count(self, lane: _Lane[Item], step: int) -> None:
+        lane.running += step
+        self._running += step
+        if not lane.is_quick:
+            self._slow_running += step
+
+    def _set_quick(self, lane: _Lane[Item], is_quick: bool) -> None:
+        if lane.is_quick != is_quick:
+            self._slow_running += -lane.running if is_quick else lane.running
+            lane.is_quick = is_quick
+
+    def _start_line(self, lane: _Lane[Item]) -> list[Item]:
+        starting: list[Item] = []
+        while lane.line and self._has_room(lane):
+            starting.append(lane.line.popleft())
+            self._count(lane, 1)
+        self.waiting -= len(starting)
+        return starting
+
+    def _rest(self, key: str, lane: _Lane[Item]) -> None:
+        """Have a lane without running items wait for a slot of another, or for its next item."""
+        if lane.line:
+            self._starved[key] = lane
+            return
+        self._idle[key] = self._lanes.pop(key)
+        if len(self._idle) > REMEMBERED:
+            self._idle.popitem(last=False)
+
+    def _take(self, lanes: Mapping[str, _Lane[Item]]) -> list[Item]:
+        taken = [item for lane in lanes.values() for item in lane.line]
         self.waiting -= len(taken)
+        for key, lane in list(lanes.items()):
+            lane.line.clear()
+            if self._starved.pop(key, None):
+                self._rest(key, lane)
         return taken
 
     def _is_stalled(self, lane: _Lane[Item], now: int) -> bool:
-        return now - lane.moved_at > self._stall_ms
+        return now - lane.since > self._stall_ms

@@ -24,7 +24,9 @@ class Pattern(Protocol):
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """What matching and delivery need of a webhook. `token`, `headers` and `secret` are still encrypted."""
+    """What matching and delivery need of a webhook. `token`, `headers`, the secrets and the certificate are still
+    encrypted. `backlog` says that deliveries are held for it, `is_open` that its circuit is open for all but `probe`.
+    """
 
     id: str
     url: str
@@ -36,6 +38,18 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     association_id: str
     resource_key_pattern: str | None
     enabled: bool
+    timeout_ms: int | None = None
+    retry_schedule_ms: tuple[int, ...] | None = None
+    rate_limit: int | None = None  # requests a second
+    rate_burst: int | None = None
+    signing: str = "v1"
+    previous_secret: str | None = None
+    previous_until: int | None = None
+    ordering: str = "none"
+    client_certificate: str | None = None
+    backlog: bool = False
+    is_open: bool = False
+    probe: str | None = None
 
     @property
     def scope(self) -> str:

@@ -13,7 +13,10 @@ from peewee import (
 
 database = DatabaseProxy()
 
+# States of a delivery: owed; owed, and its webhook can't be sent to now; owed, and not yet its turn; given up.
 PENDING = "PENDING"
+HELD = "HELD"
+WAITING = "WAITING"
 DEAD = "DEAD"
 
 SUCCESS = "SUCCESS"
@@ -48,6 +51,24 @@ class Webhook(Table):
     last_modified_at = BigIntegerField()
     deleted_at = BigIntegerField(null=True)
     version = BigIntegerField(index=True)  # value of the change counter when this row last changed
+    timeout_ms = IntegerField(null=True)  # this and the next: NULL for what the settings say
+    retry_schedule = TextField(null=True)  # JSON list of milliseconds
+    rate_limit = IntegerField(null=True)  # requests a second, NULL for no limit
+    rate_burst = IntegerField(null=True)
+    signing = CharField(max_length=8, default="v1")
+    previous_secret = TextField(null=True)  # encrypted; deliveries are signed with it too up to `previous_until`
+    previous_until = BigIntegerField(null=True)
+    ordering = CharField(max_length=8, default="none")
+    client_certificate = TextField(null=True)  # PEM, certificates and key, encrypted
+    # Health, which changes without raising the version, and what the webhook's deliveries do for it, which raises it.
+    failures = IntegerField(default=0, index=True)  # in a row
+    failing_since = BigIntegerField(null=True)  # the first of them
+    failed_at = BigIntegerField(null=True)  # the last of them
+    circuit_until = BigIntegerField(null=True)  # when the next probe is due; NULL while the circuit is closed
+    failed_probes = IntegerField(default=0)  # in a row
+    probe = CharField(max_length=32, null=True)  # the one delivery that may be sent while the circuit is open
+    backlog = BooleanField(default=False, index=True)  # new deliveries are held, and fed in their order
+    last_position = BigIntegerField(default=0)  # of ordered deliveries
 
     class Meta:
         indexes = ((("association_type", "association_id", "id"), False),)
@@ -70,23 +91,26 @@ class Event(Table):
 
 
 class Delivery(Table):
-    """The outbox: an event still owed to a webhook (PENDING), or given up (DEAD). Success removes the row.
+    """The outbox: an event still owed to a webhook, or given up (DEAD). Success removes the row.
 
     `next_attempt_at` is when it is due, NULL while it is not to be sent. `queued_at` is when its message was last
-    enqueued, NULL when it is not in the queue.
+    enqueued, NULL when it is not in the queue. HELD ones are fed by app.feeder, WAITING ones by app.ordering.
     """
 
     id = CharField(max_length=32, primary_key=True)
-    webhook_id = CharField(max_length=32, index=True)
+    webhook_id = CharField(max_length=32)
     event_id = CharField(max_length=128)
     state = CharField(max_length=8)
     attempt = IntegerField(default=0)  # attempts made so far
     next_attempt_at = BigIntegerField(null=True)
     queued_at = BigIntegerField(null=True)
     created_at = BigIntegerField()
+    earlier_attempts = IntegerField(default=0)  # those before the present round: a resent one has a new schedule
+    order_key = CharField(max_length=32, null=True)  # what is delivered in order; NULL where order does not matter
+    position = BigIntegerField(null=True)  # in the order of acceptance
 
     class Meta:
-        indexes = ((("queued_at", "next_attempt_at"), False),)
+        indexes = ((("queued_at", "next_attempt_at"), False), (("webhook_id", "state", "id"), False))
 
 
 class WebhookLog(Table):
@@ -137,6 +161,29 @@ class RejectedEvent(Table):
     reason = TextField()
     raw = TextField()
     received_at = BigIntegerField(index=True)
+
+
+class Job(Table):
+    """A bulk action on deliveries, worked off in batches by the scheduler; see app.jobs."""
+
+    id = CharField(max_length=32, primary_key=True)
+    kind = CharField(max_length=16)
+    webhook_id = CharField(max_length=32)
+    state = CharField(max_length=16, index=True)
+    filters = TextField()  # JSON object
+    total = BigIntegerField(null=True)  # NULL until it is counted
+    done = BigIntegerField(default=0)
+    skipped = BigIntegerField(default=0)
+    cursor = TextField(null=True)  # where the next batch begins
+    request_key = CharField(max_length=128, null=True)  # the caller's, so that asking twice makes one job
+    created_by = CharField(max_length=128)
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    finished_at = BigIntegerField(null=True)
+    error = TextField(null=True)
+
+    class Meta:
+        indexes = ((("webhook_id", "id"), False), (("webhook_id", "request_key"), True))
 
 
 class Lease(Table):
@@ -190,4 +237,4 @@ class Counter(Table):
     value = BigIntegerField(default=0)
 
 
-TABLES = (Webhook, Event, Delivery, WebhookLog, LogCount, RejectedEvent, User, Grant, AccessKey, Counter, Lease)
+TABLES = (Webhook, Event, Delivery, WebhookLog, LogCount, RejectedEvent, User, Grant, AccessKey, Counter, Lease, Job)

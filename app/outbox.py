@@ -30,7 +30,8 @@ _ENABLED = Webhook.select(Webhook.id).where(Webhook.enabled, Webhook.deleted_at.
 # Plain SQL where a statement runs for every delivery: building it with the query builder costs more than running it.
 # COALESCE keeps a database from going through the index of all that is queued, where the ids lead to the rows.
 _LOAD = """
-    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error, ({version})
+    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
+        d.earlier_attempts, d.order_key, d.position, ({version})
     FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.id IN ({marks}) AND d.state = {mark} AND COALESCE(d.queued_at, 0) > 0
 """

@@ -7,7 +7,7 @@ cheap read tells whether anything changed; then only rows with a higher version 
 import json
 import threading
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app import models
 from app.database import unavailable
@@ -62,11 +62,11 @@ class Registry:
         # The counter is read before the rows: a change that commits in between is loaded again next time, never missed.
         version = current_version()
         changed = models.Webhook.select(*_COLUMNS).where(models.Webhook.version > self._version)
-        for webhook_id, deleted_at, triggers, enabled, *rest in changed.tuples().iterator():
-            if deleted_at is None:
-                self._index.put(_webhook(webhook_id, _triggers(triggers), bool(enabled), rest))
+        for row in changed.namedtuples().iterator():
+            if row.deleted_at is None:
+                self._index.put(_webhook(row))
             else:
-                self._index.remove(webhook_id)
+                self._index.remove(row.id)
         self._version = version
 
     def _credentials(self, webhook: Webhook) -> Credentials:
@@ -93,18 +93,13 @@ def raise_version() -> int:
     return current_version()
 
 
+_MODEL = models.Webhook
 _COLUMNS = (
-    models.Webhook.id,
-    models.Webhook.deleted_at,
-    models.Webhook.triggers,
-    models.Webhook.enabled,
-    models.Webhook.url,
-    models.Webhook.token,
-    models.Webhook.headers,
-    models.Webhook.secret,
-    models.Webhook.association_type,
-    models.Webhook.association_id,
-    models.Webhook.resource_key_pattern,
+    *(_MODEL.id, _MODEL.deleted_at, _MODEL.triggers, _MODEL.enabled, _MODEL.url, _MODEL.token, _MODEL.headers),
+    *(_MODEL.secret, _MODEL.association_type, _MODEL.association_id, _MODEL.resource_key_pattern),
+    *(_MODEL.timeout_ms, _MODEL.retry_schedule, _MODEL.rate_limit, _MODEL.rate_burst, _MODEL.signing),
+    *(_MODEL.previous_secret, _MODEL.previous_until, _MODEL.ordering, _MODEL.client_certificate),
+    *(_MODEL.backlog, _MODEL.circuit_until, _MODEL.probe),
 )
 
 
@@ -113,17 +108,28 @@ def _triggers(text: str) -> frozenset[str]:
     return frozenset(json.loads(text))
 
 
-def _webhook(webhook_id: str, triggers: frozenset[str], enabled: bool, rest: list[str]) -> Webhook:
-    url, token, headers, secret, association_type, association_id, pattern = rest
+def _webhook(row: Any) -> Webhook:
     return Webhook(
-        id=webhook_id,
-        url=url,
-        token=token,
-        headers=headers,
-        secret=secret,
-        triggers=triggers,
-        association_type=association_type,
-        association_id=association_id,
-        resource_key_pattern=pattern,
-        enabled=enabled,
+        id=row.id,
+        url=row.url,
+        token=row.token,
+        headers=row.headers,
+        secret=row.secret,
+        triggers=_triggers(row.triggers),
+        association_type=row.association_type,
+        association_id=row.association_id,
+        resource_key_pattern=row.resource_key_pattern,
+        enabled=bool(row.enabled),
+        timeout_ms=row.timeout_ms,
+        retry_schedule_ms=tuple(json.loads(row.retry_schedule)) if row.retry_schedule else None,
+        rate_limit=row.rate_limit,
+        rate_burst=row.rate_burst,
+        signing=row.signing,
+        previous_secret=row.previous_secret,
+        previous_until=row.previous_until,
+        ordering=row.ordering,
+        client_certificate=row.client_certificate,
+        backlog=bool(row.backlog),
+        is_open=row.circuit_until is not None,
+        probe=row.probe,
     )

@@ -6,74 +6,124 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.fairness import Lanes
+from app.fairness import FIRST_WINDOW, Lanes, Pace
 
-BOUND = 2
+BOUND = 8
+SLOTS = 16
 STALL_MS = 1_000
 
 
 def full(now: int = 0) -> Lanes[str]:
-    """Lanes where webhook `w` is at its bound."""
-    lanes = Lanes[str](BOUND, STALL_MS)
-    assert [lanes.arrive("w", item, now) for item in "ab"] == ["start", "start"]
+    """Lanes where webhook `w` has all under way that it may have at first."""
+    lanes = Lanes[str](BOUND, SLOTS, STALL_MS)
+    assert [lanes.arrive("w", item, now) for item in "abcd"] == ["start"] * FIRST_WINDOW
     return lanes
 
 
-def test_items_start_up_to_the_bound_and_then_wait_in_line() -> None:
+def quick(webhook: str = "w", lanes: Lanes[str] | None = None) -> Lanes[str]:
+    """Lanes where a webhook has answered quickly twice, and has nothing under way."""
+    lanes = lanes or Lanes[str](BOUND, SLOTS, STALL_MS)
+    for _ in range(2):
+        assert lanes.arrive(webhook, "-", 0) == "start"
+        assert lanes.leave(webhook, "quick", 0) == []
+    return lanes
+
+
+def test_a_webhook_begins_with_a_few_items_and_the_others_wait_in_line() -> None:
     lanes = full()
-    assert [lanes.arrive("w", item, 0) for item in "cd"] == ["wait", "wait"]
+    assert [lanes.arrive("w", item, 0) for item in "ef"] == ["wait", "wait"]
     assert lanes.waiting == 2
 
 
-def test_one_webhook_at_its_bound_holds_no_other() -> None:
+def test_each_quick_answer_doubles_what_may_be_under_way_up_to_the_bound() -> None:
+    lanes = quick()
+    assert [lanes.arrive("w", item, 0) for item in "abcdefghi"] == ["start"] * BOUND + ["wait"]
+
+
+def test_one_webhook_that_is_full_holds_no_other() -> None:
     lanes = full()
+    assert lanes.arrive("w", "e", 0) == "wait"
     assert lanes.arrive("v", "x", 0) == "start"
-    assert lanes.waiting == 0
 
 
 def test_the_first_in_line_starts_where_one_ends() -> None:
     lanes = full()
-    for item in "cd":
+    for item in "efgh":
         lanes.arrive("w", item, 0)
-    assert [lanes.leave("w", 5, 10) for _ in range(4)] == ["c", "d", None, None]
+    assert lanes.leave("w", "slow", 10) == ["e"]
+    assert lanes.leave("w", "quick", 10) == ["f", "g", "h"]
     assert lanes.waiting == 0
-    assert lanes.arrive("w", "e", 10) == "start"
 
 
-def test_a_webhook_that_finishes_nothing_quickly_has_its_deliveries_put_back() -> None:
+def test_a_webhook_that_finishes_nothing_quickly_has_its_deliveries_held() -> None:
     lanes = full()
-    assert lanes.arrive("w", "c", STALL_MS) == "wait"
-    assert lanes.arrive("w", "d", STALL_MS + 1) == "put back"
+    assert lanes.arrive("w", "e", STALL_MS) == "wait"
+    assert lanes.arrive("w", "f", STALL_MS + 1) == "hold"
     assert lanes.take_stalled(STALL_MS) == []
-    assert lanes.take_stalled(STALL_MS + 1) == ["c"]
+    assert lanes.take_stalled(STALL_MS + 1) == ["e"]
     assert lanes.waiting == 0
 
 
 def test_a_quick_answer_makes_the_line_move_and_a_slow_one_does_not() -> None:
     lanes = full()
-    lanes.arrive("w", "c", 0)
-    lanes.arrive("w", "d", 0)
-    assert lanes.leave("w", STALL_MS - 1, 900) == "c"
-    assert lanes.arrive("w", "e", 900 + STALL_MS) == "wait"
-    assert lanes.leave("w", STALL_MS, 1_800) == "d"
-    assert lanes.arrive("w", "f", 901 + STALL_MS) == "put back"
+    for item in "efgh":
+        lanes.arrive("w", item, 0)
+    assert lanes.leave("w", "quick", 900) == ["e", "f", "g", "h"]
+    assert [lanes.arrive("w", item, 900 + STALL_MS) for item in "ij"] == ["start", "wait"]
+    assert lanes.leave("w", "slow", 901 + STALL_MS) == ["j"]
+    assert lanes.arrive("w", "k", 901 + STALL_MS) == "hold"
 
 
-def test_a_stalled_webhook_takes_what_comes_again_once_it_has_a_slot() -> None:
+def test_a_slow_webhook_may_do_more_at_a_time_and_one_that_does_not_answer_less() -> None:
+    def allowed(pace: Pace) -> int:
+        lanes = full()
+        for number in range(FIRST_WINDOW):
+            assert lanes.leave("w", pace, 5_000 + number) == []
+        return [lanes.arrive("w", item, 6_000) for item in "efghijklm"].count("start")
+
+    assert (allowed("slow"), allowed("failed"), allowed("quick")) == (BOUND, 1, BOUND)
+
+
+def test_what_is_not_quick_has_half_of_the_slots_together() -> None:
+    lanes = quick("v")
+    started = [lanes.arrive(webhook, "x", 0) for webhook in "abcd" for _ in range(FIRST_WINDOW)]
+    assert started.count("start") == SLOTS // 2
+    assert [lanes.arrive("v", "y", 0) for _ in range(FIRST_WINDOW)] == ["start"] * FIRST_WINDOW
+
+
+def test_one_that_was_quick_and_stalls_counts_with_the_slow() -> None:
+    lanes = quick("v")
+    assert [lanes.arrive("v", "y", 0) for _ in range(BOUND)] == ["start"] * BOUND
+    assert lanes.take_stalled(STALL_MS + 1) == []
+    assert lanes.arrive("a", "x", STALL_MS + 1) == "wait"
+    assert lanes.leave("v", "failed", 10_000) == ["x"], "whoever has nothing under way has the slot that is free"
+
+
+def test_where_many_are_busy_each_has_its_share() -> None:
+    lanes = Lanes[str](BOUND, SLOTS, STALL_MS)
+    for webhook in "abcd":
+        quick(webhook, lanes)
+    for webhook in "abcd":
+        assert lanes.arrive(webhook, "x", 0) == "start"
+    assert [lanes.arrive("a", "y", 0) for _ in range(BOUND)].count("start") == SLOTS // 4 - 1
+
+
+def test_a_webhook_is_remembered_after_its_last_item() -> None:
     lanes = full()
-    assert lanes.leave("w", 5_000, 5_000) is None
-    assert lanes.arrive("w", "c", 5_000) == "start"
+    for _ in range(FIRST_WINDOW):
+        lanes.leave("w", "failed", 10_000)
+    assert [lanes.arrive("w", item, 20_000) for item in "ef"] == ["start", "wait"]
 
 
 def test_all_lines_can_be_emptied_and_what_runs_goes_on() -> None:
     lanes = full()
-    for item in "cd":
+    for item in "ef":
         lanes.arrive("w", item, 0)
-    for item in "xyz":
+    for item in "xyzuv":
         lanes.arrive("v", item, 0)
-    assert sorted(lanes.take_all()) == ["c", "d", "z"]
+    assert sorted(lanes.take_all()) == ["e", "f", "v"]
     assert lanes.waiting == 0
-    assert [lanes.leave("w", 1, 1), lanes.leave("w", 1, 1), lanes.leave("v", 1, 1)] == [None, None, None]
+    assert lanes.leave("w", "quick", 1) == []
 
 
 class Sharing(RuleBasedStateMachine):
@@ -81,40 +131,36 @@ class Sharing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lanes = Lanes[int](BOUND, STALL_MS)
+        self.lanes = Lanes[tuple[str, int]](BOUND, SLOTS, STALL_MS)
         self.now = 0
         self.made = 0
         self.running: Counter[str] = Counter()
-        self.line: dict[str, list[int]] = {key: [] for key in "abc"}
+        self.line: dict[str, list[tuple[str, int]]] = {key: [] for key in "abcdef"}
         self.started = 0
-        self.put_back = 0
+        self.held = 0
 
-    @rule(key=st.sampled_from("abc"))
+    @rule(key=st.sampled_from("abcdef"))
     def arrive(self, key: str) -> None:
-        item, self.made = self.made, self.made + 1
+        item, self.made = (key, self.made), self.made + 1
         verdict = self.lanes.arrive(key, item, self.now)
         if verdict == "start":
             assert not self.line[key]
             self.running[key] += 1
             self.started += 1
         elif verdict == "wait":
-            assert self.running[key] == BOUND
             self.line[key].append(item)
         else:
-            assert self.running[key] == BOUND
-            self.put_back += 1
+            self.held += 1
 
     @precondition(lambda self: self.running.total())
-    @rule(data=st.data(), duration=st.sampled_from([1, STALL_MS - 1, STALL_MS, 30_000]))
-    def leave(self, data: st.DataObject, duration: int) -> None:
+    @rule(data=st.data(), pace=st.sampled_from(["quick", "slow", "failed"]))
+    def leave(self, data: st.DataObject, pace: Pace) -> None:
         key = data.draw(st.sampled_from(sorted(key for key in self.running if self.running[key])))
-        following = self.lanes.leave(key, duration, self.now)
-        if self.line[key]:
-            assert following == self.line[key].pop(0)
+        self.running[key] -= 1
+        for item in self.lanes.leave(key, pace, self.now):
+            assert item == self.line[item[0]].pop(0)
+            self.running[item[0]] += 1
             self.started += 1
-        else:
-            assert following is None
-            self.running[key] -= 1
 
     @rule(elapsed=st.sampled_from([1, STALL_MS // 2, STALL_MS + 1]))
     def wait(self, elapsed: int) -> None:
@@ -126,24 +172,32 @@ class Sharing(RuleBasedStateMachine):
         for key, line in self.line.items():
             assert set(line) <= set(taken) or not set(line) & set(taken), "a line is taken whole or not at all"
             self.line[key] = [item for item in line if item not in taken]
-        self.put_back += len(taken)
+        self.held += len(taken)
 
     @rule()
     def take_all(self) -> None:
         taken = self.lanes.take_all()
         assert sorted(taken) == sorted(item for line in self.line.values() for item in line)
         self.line = {key: [] for key in self.line}
-        self.put_back += len(taken)
+        self.held += len(taken)
 
     @invariant()
     def no_webhook_runs_more_than_its_bound(self) -> None:
         assert all(count <= BOUND for count in self.running.values())
 
     @invariant()
+    def all_together_run_no_more_than_there_are_slots(self) -> None:
+        assert self.running.total() <= SLOTS
+
+    @invariant()
+    def nobody_waits_for_ever(self) -> None:
+        assert self.running.total() or not any(self.line.values())
+
+    @invariant()
     def nothing_is_lost(self) -> None:
         waiting = sum(len(line) for line in self.line.values())
         assert self.lanes.waiting == waiting
-        assert self.made == self.started + waiting + self.put_back
+        assert self.made == self.started + waiting + self.held
 
 
 TestSharing = Sharing.TestCase

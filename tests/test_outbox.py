@@ -110,7 +110,7 @@ class TestLoad:
     def test_it_loads_hundreds_at_a_time(self) -> None:
         make_event()
         with write_transaction():
-            rows = [(new_id(), "w", "e", PENDING, 0, NOW, NOW, NOW) for _ in range(1_500)]
+            rows = [(new_id(), "w", "e", PENDING, 0, NOW, NOW, NOW, 0, None, None) for _ in range(1_500)]
             insert_rows(Delivery, rows)
         assert {due.id for due in outbox.load([row[0] for row in rows]).dues} == {row[0] for row in rows}
 

@@ -17,15 +17,19 @@ from app.clock import now_ms
 from app.database import connect, insert_rows, write_transaction
 from app.errors import DatabaseUnavailable, OperatorError
 from app.log_counts import count_logs
-from app.models import PENDING, TABLES, Counter, Delivery, Event, Lease, LogCount, User, WebhookLog, database
+from app.models import HELD, PENDING, TABLES, Counter, Delivery, Event, Lease, LogCount, User, WebhookLog, database
 from app.outbox import load
 from app.schema import MIGRATIONS, migrate, require_current, state
 from tests.conftest import SECRET_KEY, Place
 from tests.empty_database import beside, empty_database
 from tests.server import eventually
 
-FIRST, SECOND = "0001_initial", "0002_production"
-FAILURES = "webhook_log_failures"
+FIRST, SECOND, THIRD = ALL = ["0001_initial", "0002_production", "0003_isolation"]
+FAILURES, ORDER = "webhook_log_failures", "delivery_order"
+INSERT_DELIVERY = """
+    INSERT INTO delivery (id, webhook_id, event_id, state, attempt, next_attempt_at, queued_at, created_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 ROOT = Path(__file__).parents[1]
 
 
@@ -82,8 +86,8 @@ def history() -> list[str]:
 
 
 def test_an_empty_database_gets_every_table(url: str) -> None:
-    assert state() == ([FIRST, SECOND], [])
-    assert migrate() == [FIRST, SECOND]
+    assert state() == (ALL, [])
+    assert migrate() == ALL
     assert state() == ([], [])
     require_current()
     assert {model._meta.table_name for model in TABLES} < set(database.get_tables())
@@ -96,7 +100,7 @@ def test_migrating_twice_does_nothing_more(url: str) -> None:
     Counter.update(value=7).execute()
     Lease.update(epoch=3).execute()
     assert migrate() == []
-    assert history() == [FIRST, SECOND]
+    assert history() == ALL
     assert [row.value for row in Counter.select()] == [7, 7]
     assert Lease.get_by_id("scheduler").epoch == 3
 
@@ -105,9 +109,14 @@ def test_the_migrations_make_the_tables_of_the_models(url: str, database_place: 
     migrate()
     migrated = schema(database_place.kind)
     _, _, log_indexes = migrated["webhook_log"]
-    unique, columns, rows = log_indexes.pop(FAILURES)  # made by plain SQL
-    assert (bool(unique), columns) == (False, ("webhook_id", "status", "id"))
-    assert bool(rows) == (database_place.kind != "mariadb")
+    _, _, delivery_indexes = migrated["delivery"]
+    made_by_sql = {
+        FAILURES: (log_indexes.pop(FAILURES), ("webhook_id", "status", "id")),
+        ORDER: (delivery_indexes.pop(ORDER), ("webhook_id", "order_key", "position")),
+    }
+    for (unique, columns, rows), expected in made_by_sql.values():
+        assert (bool(unique), columns) == (False, expected)
+        assert bool(rows) == (database_place.kind != "mariadb")
     database.close()
     (tmp_path / "made").mkdir()
     with empty_database(database_place, tmp_path / "made") as other:
@@ -125,19 +134,21 @@ def test_the_release_before_is_brought_up_to_date_with_all_it_has(url: str) -> N
     log_id = f"{at:012x}{'0' * 20}"
     with write_transaction():
         insert_rows(Event, [("e", "NODE_CREATED", "p", "r", "/a", "u", None, "{}", None, at)])
-        insert_rows(Delivery, [("d", "w", "e", PENDING, 2, at, at, at)])
+        for name, due in ("d", at), ("parked", None):
+            database.execute_sql(INSERT_DELIVERY.replace("?", database.param), (name, "w", "e", PENDING, 2, due, due, at))
         insert_rows(
             WebhookLog,
             [(log_id, "w", "e", "d", 1, "http://a/", "NODE_CREATED", "{}", "FAIL", 500, "{}", "", 1, at, "x", at)],
         )
         insert_rows(User, [("amy", "hash", True, at)])
         Counter.update(value=5).where(Counter.name == "webhooks").execute()
-    assert state() == ([SECOND], [])
-    with pytest.raises(OperatorError, match=f"lacks {SECOND}: run hookline migrate"):
+    assert state() == ([SECOND, THIRD], [])
+    with pytest.raises(OperatorError, match=f"lacks {SECOND}, {THIRD}: run hookline migrate"):
         require_current()
-    assert migrate() == [SECOND]
+    assert migrate() == [SECOND, THIRD]
     require_current()
     assert load(["d"]).dues == [Due("d", "w", "e", 2, "NODE_CREATED", "{}", None)]
+    assert {row.id: row.state for row in Delivery.select()} == {"d": PENDING, "parked": HELD}
     assert [log.id for log in WebhookLog.select()] == [log_id]
     assert (User.get_by_id("amy").admin, Counter.get_by_id("webhooks").value) == (True, 5)
     assert count_logs(now_ms()) == 1
@@ -157,7 +168,7 @@ def test_two_threads_that_migrate_at_once_apply_each_script_once(url: str) -> No
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert sorted(applied) == [[], [FIRST, SECOND]]
+    assert sorted(applied) == [[], ALL]
 
 
 def test_two_processes_that_start_at_once_apply_each_script_once(
@@ -177,9 +188,9 @@ def test_two_processes_that_start_at_once_apply_each_script_once(
     finally:
         for process in both:
             process.kill()
-    assert printed == [(f"Applied {FIRST}, {SECOND}.\n", ""), ("The database is up to date.\n", "")]
+    assert printed == [(f"Applied {', '.join(ALL)}.\n", ""), ("The database is up to date.\n", "")]
     assert [process.returncode for process in both] == [0, 0]
-    assert history() == [FIRST, SECOND]
+    assert history() == ALL
 
 
 def waiting(kind: str, url: str, processes: list[Any]) -> int:
@@ -226,6 +237,30 @@ def test_a_migration_that_broke_off_is_repeated(url: str, database_place: Place,
     assert (LogCount.get().number, Lease.get_by_id("scheduler").holder) == (3, "")
 
 
+@pytest.mark.parametrize(
+    "undone",
+    [
+        ["ALTER TABLE webhook DROP COLUMN ordering", "DROP TABLE job"],
+        ["DROP INDEX webhook_backlog{on webhook}", "DROP TABLE job"],
+        ["ALTER TABLE delivery DROP COLUMN earlier_attempts", "DROP INDEX delivery_order{on delivery}", "DROP TABLE job"],
+        ["DROP INDEX delivery_order{on delivery}"],
+        ["CREATE INDEX delivery_webhook_id ON delivery (webhook_id)"],
+    ],
+    ids=["in the middle of columns", "before an index", "before jobs", "before the last index", "before the old one goes"],
+)
+def test_the_third_migration_is_repeated_where_it_broke_off(url: str, database_place: Place, undone: list[str]) -> None:
+    migrate()
+    whole = schema(database_place.kind)
+    database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{THIRD}'")
+    for statement in undone:
+        for table in "webhook", "delivery":
+            place = f" ON {table}" if database_place.kind == "mariadb" else ""
+            statement = statement.replace(f"{{on {table}}}", place)
+        database.execute_sql(statement)
+    assert migrate() == [THIRD]
+    assert schema(database_place.kind) == whole
+
+
 def test_a_migration_that_fails_leaves_nothing_where_that_can_be_undone(url: str, database_place: Place) -> None:
     migrate_to_first()
     database.execute_sql("CREATE TABLE lease (something_else INTEGER)")
@@ -234,20 +269,20 @@ def test_a_migration_that_fails_leaves_nothing_where_that_can_be_undone(url: str
     assert history() == [FIRST]
     assert database.table_exists("log_count") == (database_place.kind == "mariadb")
     database.execute_sql("DROP TABLE lease")
-    assert migrate() == [SECOND]
+    assert migrate() == [SECOND, THIRD]
 
 
 def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     migrate()
-    database.execute_sql("UPDATE schema_migration SET name = '0003_partitions' WHERE name = '0002_production'")
-    assert state() == ([SECOND], ["0003_partitions"])
+    database.execute_sql("UPDATE schema_migration SET name = '9999_partitions' WHERE name = '0002_production'")
+    assert state() == ([SECOND], ["9999_partitions"])
     for refuse in (migrate, require_current):
-        with pytest.raises(OperatorError, match="belongs to a newer version: it has 0003_partitions"):
+        with pytest.raises(OperatorError, match="belongs to a newer version: it has 9999_partitions"):
             refuse()
-    assert history() == [FIRST, "0003_partitions"]
+    assert history() == [FIRST, "9999_partitions", THIRD]
 
 
 def test_an_empty_database_is_not_current(url: str) -> None:
-    with pytest.raises(OperatorError, match=f"lacks {FIRST}, {SECOND}: run hookline migrate"):
+    with pytest.raises(OperatorError, match=f"lacks {', '.join(ALL)}: run hookline migrate"):
         require_current()
     assert database.get_tables() == []

@@ -63,4 +63,4 @@ def delivery_rows(
     """Yield the rows of deliveries that are due and in the queue, of the webhooks and of the events in turn."""
     for number, delivery_id in enumerate(delivery_ids):
         event_id = event_ids[number % len(event_ids)]
-        yield (delivery_id, webhook_ids[number % len(webhook_ids)], event_id, PENDING, 0, now, now, now)
+        yield (delivery_id, webhook_ids[number % len(webhook_ids)], event_id, PENDING, 0, now, now, now, 0, None, None)

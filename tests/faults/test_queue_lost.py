@@ -47,7 +47,7 @@ def site(tmp_path: Path, postgres: backends.Running, redis: backends.Running) ->
 def insert_backlog(count: int) -> list[str]:
     """Insert deliveries as `publish` does, and return their ids."""
     now = now_ms()
-    rows: list[tuple[Any, ...]] = [(new_id(), "w", "e", PENDING, 0, now, now, now) for _ in range(count)]
+    rows: list[tuple[Any, ...]] = [(new_id(), "w", "e", PENDING, 0, now, now, now, 0, None, None) for _ in range(count)]
     with write_transaction():
         insert_rows(Delivery, rows)
     return [row[0] for row in rows]
