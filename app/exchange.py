@@ -1,29 +1,44 @@
-"""One HTTP exchange on one libcurl handle: the options, what is kept of the answer, what its failure is called."""
+"""One HTTP exchange on one libcurl handle: the options, what is kept of the answer, what became of it."""
 
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
-import certifi
 import msgspec
 import pycurl
 
 from app.address_guard import AddressGuard
 from app.clock import now_ms
+from app.curl_options import new_handle, show_certificate
+from app.exchange_errors import Failure, credentials_wanted, describe
+from app.http_headers import header_lines, parse_headers
+from app.names import place_of
 from app.urls import ascii_url
+from config.networks import Proxy
 
 KEPT_BODY = 64 * 1024
 MAX_BODY = 1024 * 1024
 KEPT_HEADERS = 16 * 1024
+MAX_HEADERS = 256 * 1024
+
+# A connection to a network that has gone silent is given up by the kernel in the time of the longest attempt. HTTP/2
+# keeps one over failed requests, so that all to that receiver would fail for the 15 minutes of the kernel's default.
+_SILENCE_MS = 30_000
+_PROXY_WANTS_CREDENTIALS = 407
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A POST to send. `timeout_ms` covers DNS, connect, TLS, request, headers and body."""
+    """A POST to send. `timeout_ms` covers DNS, connect, TLS, request, headers and body.
+
+    `client_certificate` is PEM: the certificate, those that lead to its authority, and the unencrypted key.
+    """
 
     url: str
     headers: dict[str, str]
     body: bytes
     timeout_ms: int
+    client_certificate: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -48,29 +63,29 @@ class _Socket(socket.socket):
 
 
 class Exchange:
-    """A reusable libcurl handle. `begin`, let libcurl work, `end`."""
+    """A libcurl handle. `begin`, let libcurl work, `end`, and again while `reusable`.
 
-    def __init__(self, guard: AddressGuard) -> None:
+    `authorities` is the path of the certificates that vouch for receivers.
+    """
+
+    def __init__(self, guard: AddressGuard, authorities: str, proxy: Proxy | None = None) -> None:
         self._guard = guard
-        self.curl = curl = pycurl.Curl()
-        curl.setopt(pycurl.NOSIGNAL, 1)
-        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-        curl.setopt(pycurl.CAINFO, certifi.where())  # the wheel's libcurl has no list of its own
-        curl.setopt(pycurl.FOLLOWLOCATION, 0)
-        curl.setopt(pycurl.PROXY, "")  # neither http_proxy nor its like in the environment may redirect deliveries
-        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        curl.setopt(pycurl.USERAGENT, "Hookline")
-        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-        curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
-        curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
+        self._via_proxy = proxy is not None
+        self.curl = new_handle(authorities, proxy)
+        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
+        self.reusable = True
+        self._is_routed = False
         self._reset()
 
     def _reset(self) -> None:
         self._lines: list[bytes] = []
         self._body: list[bytes] = []
         self._size = 0
-        self._kept = 0
-        self._blocked: str | None = None
+        self._header_size = 0
+        self._headers_ended = False
+        self._refused: str | None = None
         self._dialled = False
         self._started_at = now_ms()
         self._started = time.perf_counter()
@@ -79,55 +94,136 @@ class Exchange:
         """Set the handle up for `request`. Raises pycurl.error or ValueError where it can't be sent at all."""
         self._reset()
         self._timeout_ms = request.timeout_ms
+        self._url = ascii_url(request.url)
+        self._place = place_of(request.url)
+        if self._place is None and self._via_proxy:
+            raise ValueError("its URL is none that a webhook may have")
         curl = self.curl
-        curl.setopt(pycurl.URL, ascii_url(request.url))
+        curl.setopt(pycurl.URL, self._url)
+        # Rather wait for a connection that HTTP/2 can share than open one more. Without TLS there is none to share, and
+        # libcurl would wait for the first answer to find that out.
+        curl.setopt(pycurl.PIPEWAIT, request.url[:6].lower() == "https:")
         curl.setopt(pycurl.POSTFIELDS, request.body)
         # "Expect:" switches off libcurl's wait for 100-continue on large bodies.
-        curl.setopt(pycurl.HTTPHEADER, [*_header_lines(request.headers), "Expect:"])
-        curl.setopt(pycurl.TIMEOUT_MS, request.timeout_ms)
+        curl.setopt(pycurl.HTTPHEADER, [*header_lines(request.headers), "Expect:"])
+        if self._is_routed:
+            curl.setopt(pycurl.RESOLVE, [])  # what a former request was told would be told again
+            self._is_routed = False
+        if request.client_certificate is not None:
+            self.reusable = False
+            show_certificate(curl, request.client_certificate.encode())
+
+    @property
+    def name(self) -> str | None:
+        """The name to look up, None where libcurl needs none."""
+        return None if self._place is None or self._place.is_numeric else self._place.host
+
+    def proceed(self, addresses: Sequence[str]) -> Outcome | None:
+        """Take the `addresses` that `name` has. Return the outcome where it ends here, None where libcurl may go on.
+
+        What has passed since `begin` counts. The guard asks about each address when it is dialled; where a proxy dials,
+        it asks here, and a name without addresses is left to the proxy.
+        """
+        place = self._place
+        if place is not None and self._via_proxy:
+            given = (place.host,) if place.is_numeric else addresses
+            refused = next((address for address in given if not self._guard.allows(address)), None)
+            if refused is not None:
+                return self._without_answer(_blocked(refused))
+        elif place is not None and not place.is_numeric:
+            if not addresses:
+                return self._without_answer(describe(Failure(pycurl.E_COULDNT_RESOLVE_HOST, "", self._url)))
+            self.curl.setopt(pycurl.RESOLVE, place.entries(addresses))
+            self._is_routed = True
+        return self._go_on()
+
+    def _go_on(self) -> Outcome | None:
+        left_ms = self._timeout_ms - self._elapsed_ms()
+        if left_ms <= 0:
+            return self.late()
+        self.curl.setopt(pycurl.TIMEOUT_MS, left_ms)
+        return None
 
     def end(self, code: int, text: str) -> Outcome:
         """Return what the exchange came to; `code` and `text` are libcurl's, 0 for none."""
         status = self.curl.getinfo(pycurl.RESPONSE_CODE) or None
-        error = self._describe(code, text) if code else None
-        return Outcome(
-            status=status,
-            headers=_parse_headers(self._lines),
-            body=b"".join(self._body),
-            error=error,
-            started_at=self._started_at,
-            duration_ms=round((time.perf_counter() - self._started) * 1000),
-        )
+        if status == _PROXY_WANTS_CREDENTIALS and self._via_proxy:
+            return self._without_answer(credentials_wanted(status))
+        error = self._describe(code, text) if code or not self._headers_ended else None
+        headers = parse_headers(self._lines) if status else {}  # without an answer they are of a proxy's
+        return self._outcome(status, headers, b"".join(self._body), error)
+
+    def late(self) -> Outcome:
+        """Return the outcome of a request that was not answered in time."""
+        return self._without_answer(self._time_out())
 
     def unsendable(self, reason: Exception) -> Outcome:
         """Return the outcome of a request that libcurl would not take."""
-        return Outcome(None, {}, b"", f"the request can't be sent: {reason}", self._started_at, 0)
+        return self._without_answer(f"the request can't be sent: {reason}")
+
+    def _without_answer(self, error: str) -> Outcome:
+        return self._outcome(None, {}, b"", error)
+
+    def _outcome(self, status: int | None, headers: dict[str, str], body: bytes, error: str | None) -> Outcome:
+        return Outcome(status, headers, body, error, self._started_at, self._elapsed_ms())
+
+    def _elapsed_ms(self) -> int:
+        return round((time.perf_counter() - self._started) * 1000)
 
     def _describe(self, code: int, text: str) -> str:
-        if self._blocked and not self._dialled:
-            return f"blocked address: {self._blocked} is not a public address (see ALLOW_NETWORKS)"
+        if self._refused and not self._dialled:
+            return _blocked(self._refused)
         if code == pycurl.E_OPERATION_TIMEDOUT:
-            return f"time-out: no complete answer within {self._timeout_ms} ms"
+            return self._time_out()
         if code == pycurl.E_WRITE_ERROR and self._size > MAX_BODY:
             return f"answer too large: more than {MAX_BODY} bytes"
-        return f"{_KINDS.get(code, 'failed')}: {text or pycurl.Curl.__name__}"
+        if code == pycurl.E_WRITE_ERROR and self._header_size > MAX_HEADERS:
+            return f"answer too large: more than {MAX_HEADERS} bytes of headers"
+        # Without a code the answer ended among its headers, which libcurl takes for whole.
+        return describe(self._failure(code or pycurl.E_PARTIAL_FILE, text))
+
+    def _failure(self, code: int, text: str) -> Failure:
+        info = self.curl.getinfo
+        return Failure(
+            code,
+            text,
+            self._url,
+            answered=bool(info(pycurl.RESPONSE_CODE)),
+            errno=info(pycurl.OS_ERRNO),
+            verdict=info(pycurl.SSL_VERIFYRESULT),
+            via_proxy=self._via_proxy,
+            connect_status=info(pycurl.HTTP_CONNECTCODE),
+            proxy_verdict=info(pycurl.PROXY_SSL_VERIFYRESULT),
+        )
+
+    def _time_out(self) -> str:
+        return f"time-out: no complete answer within {self._timeout_ms} ms"
 
     def _open_socket(self, _purpose: int, address: Any) -> Any:
         family, kind, protocol, target = address
         host = target[0] if isinstance(target[0], str) else target[0].decode()
-        if not self._guard.allows(host):
-            self._blocked = host
+        if not (self._via_proxy or self._guard.allows(host)):  # a proxy's own address needs no leave
+            self._refused = host
             return pycurl.SOCKET_BAD
         self._dialled = True
-        opened = _Socket(family, kind, protocol)
+        try:
+            opened = _Socket(family, kind, protocol)
+        except OSError:  # no IPv6 here, or no descriptor left
+            return pycurl.SOCKET_BAD
         if family in (socket.AF_INET, socket.AF_INET6):
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
         return opened
 
-    def _take_header(self, line: bytes) -> None:
-        if self._kept < KEPT_HEADERS:
-            self._kept += len(line)
+    def _take_header(self, line: bytes) -> int | None:
+        if self._header_size < KEPT_HEADERS:
             self._lines.append(line)
+        self._header_size += len(line)
+        if len(line) <= len(b"\r\n"):
+            self._headers_ended = True
+        elif line.startswith(b"HTTP/"):
+            self._headers_ended = False
+        return None if self._header_size <= MAX_HEADERS else -1
 
     def _take_body(self, chunk: bytes) -> int | None:
         room = KEPT_BODY - self._size
@@ -137,39 +233,5 @@ class Exchange:
         return None if self._size <= MAX_BODY else -1
 
 
-_KINDS = {
-    pycurl.E_COULDNT_RESOLVE_HOST: "DNS",
-    pycurl.E_COULDNT_CONNECT: "connection refused",
-    pycurl.E_PEER_FAILED_VERIFICATION: "TLS",
-    pycurl.E_SSL_CONNECT_ERROR: "TLS",
-    pycurl.E_GOT_NOTHING: "no answer",
-    pycurl.E_RECV_ERROR: "connection lost",
-    pycurl.E_SEND_ERROR: "connection lost",
-    pycurl.E_PARTIAL_FILE: "connection lost",
-    pycurl.E_URL_MALFORMAT: "bad URL",
-    pycurl.E_UNSUPPORTED_PROTOCOL: "not HTTP",  # an answer without a status line counts as HTTP/0.9
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: "not HTTP",  # CURLE_WEIRD_SERVER_REPLY, by its older name
-}
-
-
-def _header_lines(headers: dict[str, str]) -> list[str]:
-    """Return the lines of `headers`. Raises ValueError where one would end early and start another."""
-    lines = list(map(": ".join, headers.items()))
-    joined = "".join(lines)
-    if "\r" in joined or "\n" in joined:
-        raise ValueError("a header holds a line break")
-    return lines
-
-
-def _parse_headers(lines: list[bytes]) -> dict[str, str]:
-    """Return the fields of the last header block (there may be 1xx ones before); repeated ones joined by commas."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line.startswith(b"HTTP/"):
-            fields = {}
-            continue
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            name, value = name.strip(), value.strip()
-            fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return fields
+def _blocked(address: str) -> str:
+    return f"blocked address: {address} is not a public address (see ALLOW_NETWORKS)"

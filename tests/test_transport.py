@@ -11,8 +11,8 @@ import pytest
 from app.address_guard import AddressGuard
 from app.exchange import Outcome, Request
 from app.transport import Transport
+from tests.raw_receiver import answering, free_port, serving, silent
 from tests.receiver import Answer, Receiver
-from tests.test_exchange import answering, free_port, serving, silent
 
 PATIENCE_S = 10.0
 
@@ -204,3 +204,84 @@ def test_failures_do_not_wear_it_out(transport: Transport, receiver: Receiver) -
             assert transport.send(post(closed)).error is not None
             assert transport.send(post(server.url)).error is not None
     assert transport.send(post(receiver.url)).status == 200
+
+
+def test_a_call_runs_at_its_time_in_the_thread_of_the_callbacks(transport: Transport, receiver: Receiver) -> None:
+    collected = Collected()
+    transport.submit([(post(receiver.url), collected.done)])
+    collected.wait_for(1)
+    ran: list[tuple[float, float, int]] = []
+    ended = threading.Event()
+
+    def note(when: float) -> None:
+        ran.append((when, time.monotonic(), threading.get_ident()))
+        if len(ran) == 4:
+            ended.set()
+
+    start = time.monotonic()
+    for delay in (0.15, 0.05, 0.1, -1.0):
+        transport.call_at(start + delay, partial(note, start + delay))
+    assert ended.wait(PATIENCE_S)
+    assert [when for when, _, _ in ran] == [start - 1.0, start + 0.05, start + 0.1, start + 0.15]
+    assert all(0 <= at - when < 0.05 for when, at, _ in ran[1:])
+    assert {thread for _, _, thread in ran} == collected.threads
+
+
+def test_calls_for_one_moment_run_in_the_order_in_which_they_came(transport: Transport) -> None:
+    when = time.monotonic() + 0.05
+    order: list[int] = []
+    ended = threading.Event()
+    for number in range(20):
+        transport.call_at(when, partial(order.append, number))
+    transport.call_at(when, ended.set)
+    assert ended.wait(PATIENCE_S)
+    assert order == list(range(20))
+
+
+def test_a_call_may_set_the_next_and_requests_go_on_meanwhile(transport: Transport, receiver: Receiver) -> None:
+    ticks: list[float] = []
+    ended = threading.Event()
+
+    def tick() -> None:
+        ticks.append(time.monotonic())
+        if len(ticks) < 10:
+            transport.call_at(ticks[-1] + 0.01, tick)
+        else:
+            ended.set()
+
+    transport.call_at(0, tick)
+    assert [transport.send(post(receiver.url)).status for _ in range(20)] == [200] * 20
+    assert ended.wait(PATIENCE_S)
+    assert ticks[-1] - ticks[0] >= 0.09
+
+
+def test_a_timed_call_that_fails_is_logged_and_ends_nothing(
+    transport: Transport, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = threading.Event()
+    transport.call_at(0, lambda: [][0])
+    transport.call_at(time.monotonic() + 0.01, ended.set)
+    assert ended.wait(PATIENCE_S)
+    assert transport.send(post(receiver.url)).status == 200
+    assert [record.getMessage() for record in caplog.records] == ["a call in the transport's thread failed"]
+
+
+def test_stopping_drops_the_calls_that_are_not_due() -> None:
+    transport = Transport(AddressGuard(), capacity=4)
+    ran: list[int] = []
+    done = threading.Event()
+    transport.call_at(time.monotonic() + 0.05, partial(ran.append, 1))
+    transport.call_soon(done.set)
+    assert done.wait(PATIENCE_S)
+    transport.stop()
+    transport.call_at(0, partial(ran.append, 2))
+    assert not any(thread.name == "transport" for thread in threading.enumerate())
+    assert ran == []
+
+
+def test_a_callback_of_what_cannot_be_sent_may_fail_too(
+    transport: Transport, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    transport.submit([(post(receiver.url, X="值"), lambda _outcome: [][0])])
+    assert transport.send(post(receiver.url)).status == 200
+    assert [record.getMessage() for record in caplog.records] == ["the callback of a request failed"]
