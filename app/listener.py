@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from app.errors import OperatorError
-from app.signing import signing_key, verify
+from app.signing import VerifyingKey, key_to_verify, verify
 
 TOLERANCE_S = 300  # Standard Webhooks leaves it to the receiver; its libraries take five minutes
 REFUSAL_S = 2.0
@@ -30,7 +30,7 @@ class Arrival(NamedTuple):
     problem: str | None
 
 
-def find_problem(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now_s: int) -> str | None:
+def find_problem(keys: Sequence[VerifyingKey], headers: Mapping[str, str], body: bytes, now_s: int) -> str | None:
     """Return why a delivery can't be trusted, None where its signature and its timestamp are good.
 
     The rules are those of Standard Webhooks 1.0: a signature by one of `keys`, at most five minutes old or early.
@@ -56,7 +56,7 @@ class Listener:
     """
 
     def __init__(self, secrets: Sequence[str], on_arrival: Callable[[Arrival], None]) -> None:
-        self._keys: list[bytes] = []
+        self._keys: list[VerifyingKey] = []
         self._on_arrival = on_arrival
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -66,9 +66,12 @@ class Listener:
             self.trust(secret)
 
     def trust(self, secret: str) -> None:
-        """Accept deliveries signed with `secret` from now on. Raises OperatorError where it is no secret."""
+        """Accept deliveries that `secret`, or the public key of a pair, verifies from now on.
+
+        Raises OperatorError where it is neither.
+        """
         try:
-            self._keys.append(signing_key(secret))
+            self._keys.append(key_to_verify(secret))
         except ValueError as error:
             raise OperatorError(str(error)) from error
 

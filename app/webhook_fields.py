@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, TypedDict
+from typing import Any, cast
 
+from app.delivery_fields import DeliveryFields, clean_delivery
 from app.errors import BadRequest
 from app.fields import EMPTY, INVALID, filled, one_of, pick, required, sendable, text
 from app.matching import compile_pattern
@@ -22,6 +23,9 @@ TYPE_NAMES = ("association_type", "associationType")
 ID_NAMES = ("association_id", "associationId")
 ASSOCIATION_TYPES = (SYSTEM, PROJECT, REPO)
 
+RELEASE = "release"
+DROP = "drop"
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
 _RESERVED = re.compile(
     r"host|content-length|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|(proxy|webhook)-.*",
@@ -29,8 +33,11 @@ _RESERVED = re.compile(
 )
 
 
-class Fields(TypedDict, total=False):
-    """The clean fields that a request gave; those it left out are not there. "" stands for "none"."""
+class Fields(DeliveryFields, total=False):
+    """The clean fields that a request gave; those it left out are not there. "" stands for "none".
+
+    `pending` is no field of a webhook: it says what enabling does with the deliveries that were held.
+    """
 
     url: str
     token: str
@@ -40,6 +47,7 @@ class Fields(TypedDict, total=False):
     association_id: str
     resource_key_pattern: str
     enabled: bool
+    pending: str
 
 
 def clean(raw: Mapping[str, Any], known_types: Collection[str]) -> Fields:
@@ -48,7 +56,7 @@ def clean(raw: Mapping[str, Any], known_types: Collection[str]) -> Fields:
     `known_types` are the event types that may be triggers. Raises BadRequest naming the field. How association type
     and id go together is for `association_of`.
     """
-    fields: Fields = {}
+    fields = cast(Fields, clean_delivery(raw))
     if (url := raw.get("url")) is not None:
         fields["url"] = _url(url)
     if (token := raw.get("token")) is not None:
@@ -61,6 +69,8 @@ def clean(raw: Mapping[str, Any], known_types: Collection[str]) -> Fields:
         fields["resource_key_pattern"] = _pattern(pattern)
     if (enabled := raw.get("enabled")) is not None:
         fields["enabled"] = _boolean("enabled", enabled)
+    if (pending := raw.get("pending")) is not None:
+        fields["pending"] = _pending(pending, fields)
     type_field, association_type = pick(raw, TYPE_NAMES)
     if association_type is not None:
         fields["association_type"] = one_of(type_field, association_type, ASSOCIATION_TYPES)
@@ -153,6 +163,13 @@ def _pattern(value: Any) -> str:
     except ValueError as error:
         raise BadRequest(INVALID, "pattern_refused", field="resourceKeyPattern", detail=error) from error
     return pattern
+
+
+def _pending(value: Any, fields: Fields) -> str:
+    pending = one_of("pending", value, (RELEASE, DROP))
+    if not fields.get("enabled"):
+        raise BadRequest(INVALID, "pending_alone", field="pending")
+    return pending
 
 
 def _boolean(field: str, value: Any) -> bool:

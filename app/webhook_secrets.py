@@ -2,12 +2,14 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, cast
 
+from app.delivery_fields import DeliveryFields
 from app.errors import BadRequest
 from app.fields import INVALID
 from app.masking import is_secret_name, mask
 from app.models import Webhook
+from app.signing import scheme_of
 from app.vault import Vault
 from app.webhook_fields import Fields
 
@@ -57,6 +59,38 @@ def columns(fields: Fields, vault: Vault) -> dict[str, Any]:
         made["resource_key_pattern"] = fields["resource_key_pattern"] or None
     if "enabled" in fields:
         made |= {"enabled": fields["enabled"], "disabled_reason": None}
+    return made | _delivery_columns(cast(DeliveryFields, fields), vault)
+
+
+def renewed(row: Webhook, secret: str, vault: Vault, until: int | None) -> dict[str, Any]:
+    """Return the column values with which `secret` signs in place of the one of `row`.
+
+    That one goes on signing `until` then (milliseconds UTC), None for not at all. One before it ends.
+    """
+    return {
+        "secret": vault.encrypt(secret),
+        "signing": scheme_of(secret),
+        "previous_secret": None if until is None else row.secret,
+        "previous_until": until,
+    }
+
+
+def _delivery_columns(fields: DeliveryFields, vault: Vault) -> dict[str, Any]:
+    """Return the columns of what is set here. A change of `signing` takes a new secret with it: see `renewed`."""
+    made: dict[str, Any] = {}
+    if "timeout_ms" in fields:
+        made["timeout_ms"] = fields["timeout_ms"] or None
+    if "retry_schedule" in fields:
+        made["retry_schedule"] = json.dumps(fields["retry_schedule"]) if fields["retry_schedule"] else None
+    if "rate_limit" in fields:
+        made["rate_limit"] = fields["rate_limit"] or None
+    if "rate_burst" in fields:
+        made["rate_burst"] = fields["rate_burst"] or None
+    if "ordering" in fields:
+        made["ordering"] = fields["ordering"]
+    if "client_certificate" in fields:
+        pem = fields["client_certificate"]
+        made["client_certificate"] = vault.encrypt(pem) if pem else None
     return made
 
 

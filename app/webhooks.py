@@ -9,27 +9,36 @@ from typing import Any
 from app import outbox
 from app.authentication import Caller
 from app.database import repeat_on_conflict, unavailable, write_transaction
-from app.dates import to_iso
 from app.errors import BadRequest, NotFound
 from app.event_types import EVENT_TYPES
 from app.fields import EMPTY, INVALID, required
 from app.ids import new_id
-from app.masking import mask, mask_headers
+from app.messages import shown
 from app.models import Webhook
-from app.permissions import SYSTEM, Association, may_manage, require_manage, visible
+from app.permissions import REPO, SYSTEM, Association, may_manage, require_manage, visible
 from app.registry import raise_version
 from app.services import Services
-from app.signing import new_secret
-from app.webhook_fields import Fields, association_of, clean, clean_new
-from app.webhook_secrets import columns, stored_headers, stored_token, unmask
+from app.signing import V1, new_secret
+from app.webhook_fields import DROP, RELEASE, Fields, association_of, clean, clean_new
+from app.webhook_secrets import columns, renewed, stored_headers, stored_token, unmask
 from config.settings import Settings
 
 log = logging.getLogger(__name__)
 
 WEBHOOK_NOT_FOUND = 251401
-SIGNING_SCHEME = "v1"
+OVERLAP_HOURS = 24  # how long the secret before a new one signs too
+
+HOUR_MS = 3_600_000
 
 _ID = re.compile("[0-9a-f]{32}")
+_HEALTHY = {
+    "failures": 0,
+    "failing_since": None,
+    "failed_at": None,
+    "circuit_until": None,
+    "failed_probes": 0,
+    "probe": None,
+}
 
 
 def trigger_types(settings: Settings) -> Collection[str]:
@@ -42,15 +51,18 @@ def create_webhook(services: Services, caller: Caller, raw: Mapping[str, Any], n
     fields = unmask(clean_new(raw, trigger_types(services.settings)), None, {})
     association = association_of(fields["association_type"], fields.get("association_id"))
     require_manage(caller, association)
+    _check_triggers(association, fields["triggers"])
     webhook_id = new_id()
+    scheme = fields.get("signing", V1)
     row = {
         "id": webhook_id,
-        "secret": services.vault.encrypt(new_secret()),
+        "signing": scheme,
+        "secret": services.vault.encrypt(new_secret(scheme)),
         "association_type": association.type,
         "association_id": association.id,
         "created_by": caller.user_id,
         "created_at": now,
-        **_stamp(caller, now),
+        **stamp(caller, now),
         **columns(fields, services.vault),
     }
     with write_transaction():
@@ -107,34 +119,6 @@ def list_webhooks(caller: Caller, association_type: str, association: Associatio
         return list(Webhook.select().where(wanted, Webhook.deleted_at.is_null()).order_by(Webhook.id.desc()))
 
 
-def signing_secret(services: Services, row: Webhook) -> str:
-    """Return the secret that the webhook's deliveries are signed with."""
-    return services.vault.decrypt(row.secret)
-
-
-def show(services: Services, row: Webhook) -> dict[str, Any]:
-    """Return a webhook as answers show it, its secrets masked."""
-    zone = services.settings.timezone
-    token = stored_token(row, services.vault)
-    return {
-        "id": row.id,
-        "url": row.url,
-        "token": mask(token) if token else None,
-        "headers": mask_headers(stored_headers(row, services.vault)),
-        "triggers": json.loads(row.triggers),
-        "associationType": row.association_type,
-        "associationId": row.association_id or None,
-        "resourceKeyPattern": row.resource_key_pattern,
-        "createdBy": row.created_by,
-        "createdDate": to_iso(row.created_at, zone),
-        "lastModifiedBy": row.last_modified_by,
-        "lastModifiedDate": to_iso(row.last_modified_at, zone),
-        "enabled": bool(row.enabled),
-        "disabledReason": row.disabled_reason,
-        "signing": SIGNING_SCHEME,
-    }
-
-
 @repeat_on_conflict
 def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields, *, now: int) -> bool:
     """Write `fields` over `row`, unless someone has changed it since it was read; return whether it was written."""
@@ -142,31 +126,48 @@ def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields
     association = _moved(row, fields)
     if association != _association(row):
         require_manage(caller, association)
+    _check_triggers(association, fields.get("triggers") or json.loads(row.triggers))
     changes = {
-        **_stamp(caller, now),
+        **stamp(caller, now),
         **columns(meant, services.vault),
         "association_type": association.type,
         "association_id": association.id,
+        **_enabling(row, fields),
     }
+    scheme = fields.get("signing", row.signing)
+    if scheme != row.signing:
+        changes |= renewed(row, new_secret(scheme), services.vault, now + OVERLAP_HOURS * HOUR_MS)
     with write_transaction():
-        written = Webhook.update(**changes, version=raise_version()).where(*_unchanged(row)).execute()
-        if written and fields.get("enabled"):
-            outbox.release_parked(row.id, now)
+        written = Webhook.update(**changes, version=raise_version()).where(*unchanged(row)).execute()
+        if written and fields.get("pending") == DROP:
+            outbox.drop_held(row.id)
     return bool(written)
+
+
+def _enabling(row: Webhook, fields: Fields) -> dict[str, Any]:
+    """Return what else changes where `fields` enable a webhook: its health begins anew, and app.feeder sends what
+    was held, unless it is to be dropped."""
+    if not fields.get("enabled"):
+        return {}
+    was_stopped = not row.enabled or row.circuit_until is not None
+    pending = fields.get("pending", RELEASE if was_stopped else None)
+    return _HEALTHY | ({"backlog": True} if pending == RELEASE else {})
 
 
 @repeat_on_conflict
 def _is_deleted(caller: Caller, row: Webhook, now: int) -> bool:
     # What is left says that there was a webhook and who may read its logs; it keeps no secrets.
-    tombstone = {"deleted_at": now, "token": None, "headers": None, "secret": "", **_stamp(caller, now)}
+    secrets = dict.fromkeys(("token", "headers", "previous_secret", "previous_until", "client_certificate"))
+    tombstone = {"deleted_at": now, "secret": "", **secrets, **stamp(caller, now)}
     with write_transaction():
-        written = Webhook.update(**tombstone, version=raise_version()).where(*_unchanged(row)).execute()
+        written = Webhook.update(**tombstone, version=raise_version()).where(*unchanged(row)).execute()
         if written:
             outbox.cancel_pending(row.id)
     return bool(written)
 
 
-def _unchanged(row: Webhook) -> tuple[Any, ...]:
+def unchanged(row: Webhook) -> tuple[Any, ...]:
+    """Return the conditions that nobody has changed `row` since it was read."""
     return Webhook.id == row.id, Webhook.version == row.version
 
 
@@ -177,9 +178,22 @@ def _moved(row: Webhook, fields: Fields) -> Association:
     return association_of(association_type, fields.get("association_id", stays))
 
 
+def _check_triggers(association: Association, triggers: Collection[str]) -> None:
+    """Raise BadRequest where `triggers` name an event type that webhooks of `association` may not subscribe to.
+
+    What happens to webhooks is not for those who manage a repository only: the webhook may be another's.
+    """
+    if association.type != REPO:
+        return
+    for position, trigger in enumerate(triggers):
+        if trigger in EVENT_TYPES and EVENT_TYPES[trigger].operational:
+            raise BadRequest(INVALID, "trigger_operational", field=f"triggers[{position}]", value=shown(trigger))
+
+
 def _association(row: Webhook) -> Association:
     return Association(row.association_type, row.association_id)
 
 
-def _stamp(caller: Caller, now: int) -> dict[str, Any]:
+def stamp(caller: Caller, now: int) -> dict[str, Any]:
+    """Return the columns that say who changed a webhook, and when."""
     return {"last_modified_by": caller.user_id, "last_modified_at": now}

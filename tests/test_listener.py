@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from app.errors import OperatorError
 from app.listener import MAX_BODY, Arrival, Listener, find_problem
-from app.signing import new_secret, signing_key
+from app.signing import V1A, key_to_sign, key_to_verify, new_secret, public_key, sign, signing_key
 
 NOW_S = 1_700_000_000
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -64,6 +64,14 @@ def test_it_refuses_a_changed_body() -> None:
 
 def test_it_refuses_a_signature_by_another_secret() -> None:
     assert problem_of(signed(new_secret())) == "the signature does not match"
+
+
+def test_it_verifies_a_pair_by_its_public_key() -> None:
+    secret, at = new_secret(V1A), NOW_S
+    signature = sign(key_to_sign(secret), "m", at, BODY)
+    headers = {"webhook-id": "m", "webhook-timestamp": str(at), "webhook-signature": signature}
+    for key, problem in ((public_key(secret), None), (public_key(new_secret(V1A)), "the signature does not match")):
+        assert find_problem([key_to_verify(key)], headers, BODY, at) == problem
 
 
 def test_it_accepts_one_good_signature_among_several() -> None:

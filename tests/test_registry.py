@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from peewee import IntegrityError
 
 from app.authentication import Caller
@@ -18,7 +19,8 @@ from app.registry import Registry, current_version, raise_version
 from app.services import Services
 from app.signing import signing_key
 from app.vault import Vault
-from app.webhooks import create_webhook, delete_webhook, signing_secret, update_webhook
+from app.webhooks import create_webhook, delete_webhook, update_webhook
+from tests.test_certificate_pem import client_pem
 
 ADMIN = Caller("root", admin=True, scopes=frozenset(), platform=False)
 NEW = {"url": "http://a", "triggers": ["NODE_CREATED"], "associationType": "PROJECT", "associationId": "p"}
@@ -116,7 +118,7 @@ def test_credentials_are_the_decrypted_secrets(services: Services, other: Regist
     found = other.refresh().get(webhook_id)
     assert found is not None
     credentials = other.credentials(found)
-    assert credentials.key == signing_key(signing_secret(services, stored))
+    assert credentials.key == signing_key(services.vault.decrypt(stored.secret))
     assert (credentials.token, credentials.headers) == ("a-long-token", headers)
 
 
@@ -126,6 +128,27 @@ def test_a_webhook_without_secrets_of_its_own_has_a_key_only(services: Services,
     assert found is not None
     credentials = other.credentials(found)
     assert (len(credentials.key), credentials.token, credentials.headers) == (32, None, {})
+
+
+def test_credentials_hold_the_secret_before_and_the_certificate(services: Services, other: Registry) -> None:
+    webhook_id = create(services, clientCertificate=client_pem())
+    first = services.vault.decrypt(Row.get().secret)
+    update_webhook(services, ADMIN, {"id": webhook_id, "signing": "v1a"}, now_ms())
+    found = other.refresh().get(webhook_id)
+    assert found is not None
+    credentials = other.credentials(found)
+    assert isinstance(credentials.key, Ed25519PrivateKey)
+    assert credentials.previous_key == signing_key(first)
+    assert credentials.client_certificate == client_pem()
+
+
+def test_settings_come_with_the_webhook(services: Services, other: Registry) -> None:
+    fields = {"timeout": 2.5, "retrySchedule": ["5s", "1h"], "rateLimit": 50, "rateBurst": 5, "ordering": "resource"}
+    webhook_id = create(services, **fields)
+    found = other.refresh().get(webhook_id)
+    assert found is not None
+    assert (found.timeout_ms, found.retry_schedule_ms) == (2_500, (5_000, 3_600_000))
+    assert (found.rate_limit, found.rate_burst, found.ordering, found.signing) == (50, 5, "resource", "v1")
 
 
 def test_changed_credentials_are_seen(services: Services, other: Registry) -> None:

@@ -4,9 +4,23 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.signing import PREFIX, new_secret, sign, signing_key, verify
+from app.signing import (
+    PREFIX,
+    SCHEMES,
+    V1,
+    V1A,
+    key_to_sign,
+    key_to_verify,
+    new_secret,
+    public_key,
+    scheme_of,
+    sign,
+    signing_key,
+    verify,
+)
 
 BODY = '{"eventType":"NODE_CREATED","path":"/路径"}'.encode()
 ID = "0190a0b0c0d07000800000000000abcd"
@@ -76,3 +90,45 @@ def test_a_secret_may_come_without_its_prefix() -> None:
 def test_what_is_no_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match=r"whsec_|ASCII"):
         signing_key(secret)
+
+
+def test_a_pair_signs_what_its_public_key_verifies() -> None:
+    secret = new_secret(V1A)
+    signature = sign(key_to_sign(secret), ID, 5, BODY)
+    scheme, _, encoded = signature.partition(",")
+    assert scheme == "v1a"
+    raw = base64.b64decode(public_key(secret).removeprefix("whpk_"))
+    Ed25519PublicKey.from_public_bytes(raw).verify(base64.b64decode(encoded), f"{ID}.5.".encode() + BODY)
+
+
+def test_the_private_key_is_seed_and_public_key() -> None:
+    secret = new_secret(V1A)
+    raw = base64.b64decode(secret.removeprefix("whsk_"))
+    assert (secret.startswith("whsk_"), len(raw)) == (True, 64)
+    assert Ed25519PrivateKey.from_private_bytes(raw[:32]).public_key().public_bytes_raw() == raw[32:]
+    assert new_secret(V1A) != secret
+
+
+def test_a_public_key_refuses_another_id_time_body_or_key() -> None:
+    secret = new_secret(V1A)
+    key, signature = key_to_verify(public_key(secret)), sign(key_to_sign(secret), ID, 5, BODY)
+    assert verify(key, ID, 5, BODY, f"v1,AAAA {signature}")
+    assert not verify(key, "x", 5, BODY, signature)
+    assert not verify(key, ID, 6, BODY, signature)
+    assert not verify(key, ID, 5, BODY + b"x", signature)
+    assert not verify(key_to_verify(public_key(new_secret(V1A))), ID, 5, BODY, signature)
+
+
+@pytest.mark.parametrize("signatures", ["", "v1a", "v1a,", "v1a,AAAA", "v1a,签名", "v1,AAAA"])
+def test_what_is_no_signature_of_a_pair_is_refused(signatures: str) -> None:
+    assert not verify(key_to_verify(public_key(new_secret(V1A))), ID, 5, BODY, signatures)
+
+
+def test_the_scheme_is_told_by_the_secret() -> None:
+    assert [scheme_of(new_secret(scheme)) for scheme in SCHEMES] == [V1, V1A]
+
+
+@pytest.mark.parametrize("text", ["whpk_", "whpk_AAAA", "whpk_*", "whpk_签", "whsec_*", "签"])
+def test_what_is_no_key_can_not_verify(text: str) -> None:
+    with pytest.raises(ValueError, match="base64"):
+        key_to_verify(text)

@@ -11,7 +11,8 @@ from app.permissions import Association, may_manage
 from app.services import Services
 from app.webhook_fields import association_of, clean
 from app.webhook_secrets import unmask
-from app.webhooks import create_webhook, delete_webhook, find_webhook, list_webhooks, show, update_webhook
+from app.webhook_view import show
+from app.webhooks import create_webhook, delete_webhook, find_webhook, list_webhooks, update_webhook
 
 ADMIN = Caller("root", admin=True, scopes=frozenset(), platform=False)
 NOBODY = Caller(None, admin=False, scopes=frozenset({"event:publish"}), platform=True)

@@ -1,5 +1,7 @@
 """Webhooks (contract §3)."""
 
+from typing import Any
+
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import MethodNotAllowed
 
@@ -13,16 +15,10 @@ from app.errors import NotFound
 from app.fields import one_of, pick, required
 from app.log_json import log_record
 from app.logs import LogEntry, read_log
+from app.rotation import rotate_secret, show_secrets
 from app.webhook_fields import ASSOCIATION_TYPES, ID_NAMES, TYPE_NAMES, association_of
-from app.webhooks import (
-    create_webhook,
-    delete_webhook,
-    find_webhook,
-    list_webhooks,
-    show,
-    signing_secret,
-    update_webhook,
-)
+from app.webhook_view import show
+from app.webhooks import create_webhook, delete_webhook, find_webhook, list_webhooks, update_webhook
 
 LOG_NOT_FOUND = 251402
 
@@ -71,8 +67,14 @@ def list_() -> Response:
 
 @webhooks.get("/secret/<webhook_id>")
 def secret(webhook_id: str) -> Response:
-    """Show the secret that deliveries are signed with."""
-    return ok({"secret": signing_secret(services(), find_webhook(caller(), webhook_id))})
+    """Show what deliveries are verified by: the secret, or the public key of a pair."""
+    return ok(show_secrets(services(), find_webhook(caller(), webhook_id), now_ms()))
+
+
+@webhooks.post("/secret/rotate/<webhook_id>")
+def rotate(webhook_id: str) -> Response:
+    """Give a webhook a new secret; a body is optional."""
+    return ok(rotate_secret(services(), caller(), webhook_id, _optional_object(), now_ms()))
 
 
 @webhooks.route("/test/<webhook_id>", methods=["GET", "POST"])
@@ -89,6 +91,12 @@ def retry(log_id: str) -> Response:
     _refuse_head()
     entry = _find_log(log_id)
     return _answer_log(retry_log(services(), entry.log, now_ms()))
+
+
+def _optional_object() -> dict[str, Any]:
+    """Return the JSON object in the body; none at all is as good as an empty one."""
+    has_body = request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ
+    return read_object() if has_body else {}
 
 
 def _find_log(log_id: str) -> LogEntry:

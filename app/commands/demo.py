@@ -23,7 +23,7 @@ from app.commands.event_file import read_events
 from app.commands.listen import show
 from app.commands.options import data_option
 from app.errors import OperatorError
-from app.event_types import EVENT_TYPES
+from app.event_types import PUBLISHABLE_TYPES
 from app.ids import new_id
 from app.listener import Arrival, Listener
 from config.settings import Settings
@@ -121,7 +121,7 @@ def rehearse(client: Client, listener: Listener, events: Sequence[Event], arriva
 
 def register(client: Client, target: Target, url: str) -> list[str]:
     """Register the demo's webhooks and return their ids."""
-    triggers = sorted(EVENT_TYPES.keys() - {"WEBHOOK_TEST"})
+    triggers = sorted(PUBLISHABLE_TYPES)
     everything = client.create(url=f"{url}/all", triggers=triggers, associationType="SYSTEM")
     some = client.create(
         url=f"{url}/some",

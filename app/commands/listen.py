@@ -20,7 +20,7 @@ from app.listener import Arrival, Listener
     required=True,
     envvar="HOOKLINE_SIGNING_SECRET",
     show_envvar=True,
-    help="A webhook's signing secret, whsec_… . Repeatable.",
+    help="A webhook's signing secret, whsec_…, or public key, whpk_… . Repeatable.",
 )
 @click.option("--verbose", is_flag=True, help="Print the payload too.")
 def listen(host: str, port: int, secrets: Sequence[str], verbose: bool) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.event_types import EVENT_TYPES
 from app.models import Counter, Webhook
 from app.services import Services
 from tests.api.conftest import NEW, Api, stored
@@ -11,6 +12,28 @@ from tests.api.conftest import NEW, Api, stored
 DEEP = b'{"url": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 MISSING, EMPTY, INVALID, MALFORMED = 250103, 250104, 250105, 250106
+
+# fields that say how a webhook is delivered to, text that the message must hold
+BAD_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    *(({"timeout": value}, "timeout") for value in (True, "5", "5s", [5], {}, 0.999, 30.001, -1, 31, 10**30, 1e308)),
+    ({"retrySchedule": "5s"}, "retrySchedule must be a list"),
+    ({"retrySchedule": {}}, "retrySchedule must be a list"),
+    ({"retrySchedule": ["5s"] * 51}, "retrySchedule has more than 50"),
+    *(
+        ({"retrySchedule": ["5s", value]}, "retrySchedule[1]")
+        for value in (None, 5, True, "", "5", "5 s", "-5s", "5w", "٥s", "1e3s", "5s\n5s", "x" * 100_000)
+    ),
+    ({"retrySchedule": ["999ms"]}, "retrySchedule[0] must be from 1s to 7d"),
+    ({"retrySchedule": ["169h"]}, "retrySchedule[0] must be from 1s to 7d"),
+    *(({"rateLimit": value}, "rateLimit") for value in (True, "5", 5.0, 0.5, -1, 10_001, 10**30, [1])),
+    *(({"rateBurst": value}, "rateBurst") for value in (False, "5", 5.0, -1, 10_001, 10**30)),
+    *(({"signing": value}, "signing") for value in ("V1", "v2", "none", 1, True, ["v1"], "v" * 5_000)),
+    *(({"ordering": value}, "ordering") for value in ("None", "key", 0, False, ["none"])),
+    *(({"clientCertificate": value}, "clientCertificate") for value in (5, ["x"], "x", "\u0000", "x" * 65_537)),
+    ({"pending": "release"}, "pending"),
+    ({"pending": "drop", "enabled": False}, "pending"),
+    *(({"pending": value, "enabled": True}, "pending") for value in ("keep", True, 1, ["drop"])),
+]
 
 # change of the good body (None leaves the field out), code, text that the message must hold
 BAD_FIELDS: list[tuple[dict[str, Any], int, str]] = [
@@ -89,12 +112,21 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str]] = [
     ({"headers": {f"X-{n}": "x" for n in range(51)}}, INVALID, "headers has more than 50"),
     ({"headers": {"X-A": "1", "x-a": "2"}}, INVALID, "headers"),
     ({"headers": {"Authorization": "****abcd"}}, INVALID, "headers.Authorization"),
+    ({"signing": ""}, EMPTY, "signing"),
+    ({"ordering": ""}, EMPTY, "ordering"),
+    ({"pending": "", "enabled": True}, EMPTY, "pending"),
+    *(
+        ({"triggers": ["NODE_CREATED", name]}, INVALID, f'triggers[1]: "{name}" is for webhooks of SYSTEM')
+        for name, kind in EVENT_TYPES.items()
+        if kind.operational
+    ),
     ({"token": 5}, INVALID, "token"),
     ({"token": " "}, EMPTY, "token"),
     ({"token": "t" * 4_097}, INVALID, "token"),
     ({"token": "a\r\nb"}, INVALID, "token"),
     ({"token": "a\u0000"}, INVALID, "token"),
     ({"token": "****abcd"}, INVALID, "token"),
+    *((fields, INVALID, text) for fields, text in BAD_SETTINGS),
     ({"enabled": "yes"}, INVALID, "enabled"),
     ({"enabled": 1}, INVALID, "enabled"),
     *(

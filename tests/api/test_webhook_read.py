@@ -35,7 +35,19 @@ def test_it_shows_every_field_in_the_documents_names(admin: Api) -> None:
         "lastModifiedBy": "root",
         "enabled": True,
         "disabledReason": None,
+        "timeout": None,
+        "retrySchedule": None,
+        "rateLimit": None,
+        "rateBurst": None,
+        "ordering": "none",
         "signing": "v1",
+        "clientCertificateSubject": None,
+        "clientCertificateExpires": None,
+        "failures": 0,
+        "failingSince": None,
+        "circuit": "closed",
+        "circuitProbeTime": None,
+        "backlog": False,
     }
     assert created == modified
     assert DATE.fullmatch(created)

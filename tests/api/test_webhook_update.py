@@ -10,6 +10,7 @@ from app.models import PENDING, Delivery, Webhook
 from app.services import Services
 from tests.api.conftest import Api, stored
 from tests.api.test_webhook_create import BAD_BODIES, BAD_FIELDS
+from tests.test_certificate_pem import client_pem
 
 UNKNOWN_ID = "0" * 32
 
@@ -156,18 +157,15 @@ def test_a_half_given_association_must_fit_the_other_half(admin: Api) -> None:
     assert (answer.status_code, answer.json["code"]) == (400, 250105)
 
 
-def test_disabling_shows_and_enabling_releases_what_was_parked(admin: Api) -> None:
+def test_a_reason_for_being_disabled_is_shown_until_it_is_enabled(admin: Api) -> None:
     webhook_id = admin.create(enabled=False)
     assert admin.data("GET", f"/webhook/{webhook_id}")["enabled"] is False
     Webhook.update(disabled_reason="the receiver answered 410 Gone").execute()
-    parked = owe(webhook_id)
     admin.data("PUT", "/webhook/update", {"id": webhook_id, "url": "http://b"})
     assert admin.data("GET", f"/webhook/{webhook_id}")["disabledReason"] == "the receiver answered 410 Gone"
-    assert Delivery.get_by_id(parked).next_attempt_at is None
     admin.data("PUT", "/webhook/update", {"id": webhook_id, "enabled": True})
     shown = admin.data("GET", f"/webhook/{webhook_id}")
     assert (shown["enabled"], shown["disabledReason"]) == (True, None)
-    assert Delivery.get_by_id(parked).next_attempt_at is not None
 
 
 def test_the_registry_sees_every_change(admin: Api, services: Services) -> None:
@@ -180,7 +178,9 @@ def test_the_registry_sees_every_change(admin: Api, services: Services) -> None:
 
 
 def test_deleting_cancels_what_is_owed_and_forgets_the_secrets(admin: Api) -> None:
-    webhook_id, other_id = admin.create(token="a-long-token", headers={"A": "b"}), admin.create()
+    with_secrets = {"token": "a-long-token", "headers": {"A": "b"}, "clientCertificate": client_pem()}
+    webhook_id, other_id = admin.create(**with_secrets), admin.create()
+    admin.data("POST", f"/webhook/secret/rotate/{webhook_id}")
     owe(webhook_id)
     kept = owe(other_id)
     answer = admin("DELETE", f"/webhook/delete/{webhook_id}")
@@ -188,6 +188,7 @@ def test_deleting_cancels_what_is_owed_and_forgets_the_secrets(admin: Api) -> No
     assert [row.id for row in Delivery.select()] == [kept]
     row = Webhook.get_by_id(webhook_id)
     assert (row.token, row.headers, row.secret) == (None, None, "")
+    assert (row.previous_secret, row.previous_until, row.client_certificate) == (None, None, None)
 
 
 def test_a_deleted_webhook_is_not_there_any_more(admin: Api) -> None:
@@ -197,6 +198,7 @@ def test_a_deleted_webhook_is_not_there_any_more(admin: Api) -> None:
         ("GET", f"/webhook/{webhook_id}", None),
         ("DELETE", f"/webhook/delete/{webhook_id}", None),
         ("GET", f"/webhook/secret/{webhook_id}", None),
+        ("POST", f"/webhook/secret/rotate/{webhook_id}", None),
         ("POST", f"/webhook/test/{webhook_id}", None),
         ("PUT", "/webhook/update", {"id": webhook_id, "url": "http://b"}),
     ):
