@@ -10,6 +10,10 @@ import msgspec
 from app.errors import HooklineError
 
 WEBHOOK_TEST: Final = "WEBHOOK_TEST"
+WEBHOOK_DISABLED: Final = "WEBHOOK_DISABLED"
+WEBHOOK_FAILING: Final = "WEBHOOK_FAILING"
+WEBHOOK_RECOVERED: Final = "WEBHOOK_RECOVERED"
+DELIVERY_EXHAUSTED: Final = "DELIVERY_EXHAUSTED"
 
 # Characters, as long as the columns that hold them.
 LIMITS: Final[Mapping[str, int]] = MappingProxyType(
@@ -33,11 +37,19 @@ _REFUSED: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
 
 
 class EventType(NamedTuple):
-    """What is known of a type. `requires` names the fields, besides `type`, without which an event is refused."""
+    """What is known of a type. `requires` names the fields, besides `type`, without which an event is refused.
+
+    Events of an `operational` type are about webhooks; the service makes them itself (app.operational).
+    """
 
     description: str
     requires: tuple[str, ...]
     publishable: bool = True
+    operational: bool = False
+
+
+def _about_webhooks(description: str) -> EventType:
+    return EventType(description, (), publishable=False, operational=True)
 
 
 _PROJECT = ("projectId",)
@@ -64,8 +76,14 @@ EVENT_TYPES: Final[Mapping[str, EventType]] = MappingProxyType(
         "SCAN_TRIGGERED": EventType("A scan of artifacts was started", _PROJECT),
         "SCAN_FINISHED": EventType("A scan of artifacts has ended", _PROJECT),
         WEBHOOK_TEST: EventType("A webhook was tested by hand", (), publishable=False),
+        WEBHOOK_DISABLED: _about_webhooks("A webhook was disabled"),
+        WEBHOOK_FAILING: _about_webhooks("Five attempts at a webhook failed in a row"),
+        WEBHOOK_RECOVERED: _about_webhooks("A webhook that had been failing took a delivery"),
+        DELIVERY_EXHAUSTED: _about_webhooks("A delivery was given up after its last attempt"),
     }
 )
+
+PUBLISHABLE_TYPES: Final = frozenset(name for name, kind in EVENT_TYPES.items() if kind.publishable)
 
 
 class Event(msgspec.Struct, rename="camel", frozen=True, kw_only=True):

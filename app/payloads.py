@@ -36,7 +36,7 @@ def build_test_payload(webhook: Mapping[str, Any], user: Mapping[str, Any]) -> b
 
     Raises PayloadError where one of them is no JSON.
     """
-    made = _user_of(str(user.get("userId") or ""))
+    made = made_user(str(user.get("userId") or ""))
     return _encode({"eventType": WEBHOOK_TEST, "user": {**made, **user}, "webHook": webhook})
 
 
@@ -68,10 +68,11 @@ def _user(event: Event, data: Mapping[str, Any], known_user: Mapping[str, Any] |
     given = data.get("user")
     if isinstance(given, dict):
         return given
-    return _user_of(event.user_id or "") if known_user is None else known_user
+    return made_user(event.user_id or "") if known_user is None else known_user
 
 
-def _user_of(user_id: str) -> Json:
+def made_user(user_id: str) -> Json:
+    """Return the `user` object made up from an id alone (contract §6)."""
     return {
         "userId": user_id,
         "name": user_id,

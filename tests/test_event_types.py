@@ -4,10 +4,22 @@ from typing import Any
 
 import pytest
 
-from app.event_types import EVENT_TYPES, LIMITS, WEBHOOK_TEST, Event, InvalidEvent, event_from
+from app.event_types import (
+    DELIVERY_EXHAUSTED,
+    EVENT_TYPES,
+    LIMITS,
+    PUBLISHABLE_TYPES,
+    WEBHOOK_DISABLED,
+    WEBHOOK_FAILING,
+    WEBHOOK_RECOVERED,
+    WEBHOOK_TEST,
+    Event,
+    InvalidEvent,
+    event_from,
+)
 
 ALLOWED = EVENT_TYPES.keys() | {"IMAGE_SIGNED"}
-PUBLISHABLE = sorted(EVENT_TYPES.keys() - {WEBHOOK_TEST})
+OPERATIONAL = {WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED, DELIVERY_EXHAUSTED}
 WHOLE = {
     "type": "NODE_CREATED",
     "projectId": "p",
@@ -31,14 +43,19 @@ def without(*names: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_it_knows_the_types_of_the_contract() -> None:
-    assert set(EVENT_TYPES) == {
+    assert {
         *("PROJECT_CREATED", "REPO_CREATED", "REPO_UPDATED", "REPO_DELETED"),
         *("NODE_CREATED", "NODE_DOWNLOADED", "NODE_RENAMED", "NODE_MOVED", "NODE_COPIED", "NODE_DELETED"),
         *("METADATA_SAVED", "METADATA_DELETED", "VERSION_CREATED", "VERSION_UPDATED", "VERSION_DELETED"),
-        *("SCAN_TRIGGERED", "SCAN_FINISHED", "WEBHOOK_TEST"),
-    }
-    assert [name for name, kind in EVENT_TYPES.items() if not kind.publishable] == [WEBHOOK_TEST]
+        *("SCAN_TRIGGERED", "SCAN_FINISHED"),
+    } == PUBLISHABLE_TYPES
+    assert EVENT_TYPES.keys() - PUBLISHABLE_TYPES == {WEBHOOK_TEST, *OPERATIONAL}
     assert all(kind.description for kind in EVENT_TYPES.values())
+
+
+def test_the_types_about_webhooks_are_operational_and_require_nothing() -> None:
+    assert {name for name, kind in EVENT_TYPES.items() if kind.operational} == OPERATIONAL
+    assert all(EVENT_TYPES[name].requires == () for name in OPERATIONAL)
 
 
 def test_it_takes_an_event_with_all_its_fields() -> None:
@@ -54,7 +71,7 @@ def test_it_takes_an_event_with_all_its_fields() -> None:
     )
 
 
-@pytest.mark.parametrize("event_type", PUBLISHABLE)
+@pytest.mark.parametrize("event_type", sorted(PUBLISHABLE_TYPES))
 def test_it_takes_every_publishable_type(event_type: str) -> None:
     assert event_from(without(type=event_type), ALLOWED).type == event_type
 
@@ -81,10 +98,11 @@ def test_it_refuses_types_that_are_not_allowed(event_type: str, reason: str) -> 
     assert refusal(without(type=event_type)) == ("type", reason)
 
 
+@pytest.mark.parametrize("event_type", sorted({WEBHOOK_TEST, *OPERATIONAL}))
 @pytest.mark.parametrize("allowed", [ALLOWED, frozenset({"NODE_CREATED"})])
-def test_it_refuses_to_publish_a_webhook_test(allowed: frozenset[str]) -> None:
+def test_it_refuses_to_publish_what_the_service_makes_itself(event_type: str, allowed: frozenset[str]) -> None:
     with pytest.raises(InvalidEvent) as caught:
-        event_from(without(type=WEBHOOK_TEST), allowed)
+        event_from(without(type=event_type), allowed)
     assert (caught.value.field, caught.value.reason) == ("type", "invalid")
 
 
@@ -98,7 +116,7 @@ REQUIRED = [
         "VERSION_": ("projectId", "repoName"),
         "SCAN_": ("projectId",),
     }.items()
-    for event_type in PUBLISHABLE
+    for event_type in sorted(PUBLISHABLE_TYPES)
     if event_type.startswith(prefix)
     for name in names
 ]
