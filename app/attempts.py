@@ -9,10 +9,15 @@ from app.exchange import Outcome, Request
 from app.ids import id_at
 from app.masking import mask_headers
 from app.matching import Webhook
-from app.models import DEAD, ERROR, FAIL, PENDING, SUCCESS
+from app.models import DEAD, ERROR, FAIL, PENDING, SUCCESS, WebhookLog
 from app.registry import Credentials
 from app.retry import next_attempt_at, retry_after_ms
 from app.signing import sign
+
+_RESPONSE_STATUS, _REQUESTED_AT, _ERROR = (
+    [field.name for field in WebhookLog._meta.sorted_fields].index(name)
+    for name in ("response_status", "requested_at", "error")
+)
 
 GONE = 410
 LATEST_MS = 60_000
@@ -50,15 +55,39 @@ class Attempt(NamedTuple):
     status: str
     next_attempt_at: int | None  # None where the delivery has succeeded or is given up
     webhook_gone: bool
+    ended_at: int
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the delivery is still owed after it, or given up."""
+        return self.status != SUCCESS
 
     @property
     def state(self) -> str:
         """The state of the delivery after a failed attempt."""
         return DEAD if self.next_attempt_at is None else PENDING
 
+    @property
+    def started_at(self) -> int:
+        """When the request began."""
+        return int(self.log_row[_REQUESTED_AT])
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong, as the log says it."""
+        return self.log_row[_ERROR]  # type: ignore[no-any-return]
+
+    @property
+    def response_status(self) -> int | None:
+        """The status of the answer, if there was one."""
+        return self.log_row[_RESPONSE_STATUS]  # type: ignore[no-any-return]
+
 
 def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, timeout_ms: int) -> Request:
-    """Return the signed request of contract §6, stamped with `now`."""
+    """Return the signed request of contract §6, stamped with `now`. `timeout_ms` is for webhooks that say nothing.
+
+    The secret before the present one signs too, in the second place, until its time is over.
+    """
     body = due.payload.encode()
     seconds = now // 1000
     headers = {"Content-Type": "application/json", "X-BKREPO-EVENT": due.type}
@@ -70,8 +99,11 @@ def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, 
         headers["X-TOKEN"] = credentials.token
     headers["webhook-id"] = due.id
     headers["webhook-timestamp"] = str(seconds)
-    headers["webhook-signature"] = sign(credentials.key, due.id, seconds, body)
-    return Request(webhook.url, headers, body, timeout_ms)
+    signature = sign(credentials.key, due.id, seconds, body)
+    if credentials.previous_key is not None and now < (webhook.previous_until or 0):
+        signature += " " + sign(credentials.previous_key, due.id, seconds, body)
+    headers["webhook-signature"] = signature
+    return Request(webhook.url, headers, body, webhook.timeout_ms or timeout_ms, credentials.client_certificate)
 
 
 def judge(due: Due, request: Request, outcome: Outcome, policy: Policy, *, now: int) -> Attempt:
@@ -80,14 +112,15 @@ def judge(due: Due, request: Request, outcome: Outcome, policy: Policy, *, now: 
     following = None if status == SUCCESS else _following(due, outcome, policy)
     row = log_row(due, request, outcome, status=status, attempt=due.attempt + 1, following=following, now=now)
     gone = outcome.status == GONE and outcome.error is None
-    return Attempt(due, row, status, following, webhook_gone=gone)
+    ended_at = outcome.started_at + outcome.duration_ms
+    return Attempt(due, row, status, following, webhook_gone=gone, ended_at=ended_at)
 
 
 def unbuildable(due: Due, url: str, now: int, attempt: int) -> Attempt:
     """Return the attempt of a delivery whose payload could not be built: an ERROR, which time won't mend."""
     outcome = Outcome(None, {}, b"", f"the payload could not be built: {due.error}", now, 0)
     row = log_row(due, Request(url, {}, b"", 0), outcome, status=ERROR, attempt=attempt, following=None, now=now)
-    return Attempt(due, row, ERROR, None, webhook_gone=False)
+    return Attempt(due, row, ERROR, None, webhook_gone=False, ended_at=now)
 
 
 def status_of(outcome: Outcome) -> str:

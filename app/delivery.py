@@ -1,7 +1,9 @@
 """Delivering: what becomes of deliveries that are due, and the sends made at once (tests and retries by hand)."""
 
 import json
+import logging
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,27 +11,48 @@ from app import models, outbox
 from app.attempts import Attempt, Due, Policy, judge, log_row, request_for, status_of, unbuildable
 from app.clock import now_ms
 from app.database import insert_rows, unavailable, write_transaction
-from app.errors import NotFound
+from app.errors import NotFound, QueueUnavailable
 from app.event_types import EVENT_TYPES, WEBHOOK_TEST, event_from
 from app.exchange import Outcome, Request
 from app.ids import new_id
 from app.matching import Webhook, WebhookIndex
 from app.models import ERROR, SUCCESS, WebhookLog
+from app.ordering import in_turn
+from app.pacing import Wish, default_burst
 from app.payloads import PayloadError, build_payload, build_test_payload
 from app.services import Services
 from app.users import describe_users
 from config.settings import Settings
 
+log = logging.getLogger(__name__)
+
 WEBHOOK_NOT_FOUND = 251401
 LOG_NOT_FOUND = 251402
+
+
+class Ready(NamedTuple):
+    """A delivery to send, `delay_ms` from now where its webhook's rate limit says so."""
+
+    due: Due
+    webhook: Webhook
+    delay_ms: int = 0
+
+
+class Made(NamedTuple):
+    """A request that was made for a delivery, and what became of it."""
+
+    due: Due
+    webhook: Webhook
+    request: Request
+    outcome: Outcome
 
 
 class Triage(NamedTuple):
     """Deliveries that are due, by what is to be done with them."""
 
-    ready: list[tuple[Due, Webhook]]
+    ready: list[Ready]
     unbuildable: list[Attempt]
-    disabled: list[str]
+    held: list[Due]
     deleted: list[str]
 
 
@@ -40,27 +63,17 @@ def triage(dues: Sequence[Due], index: WebhookIndex, now: int) -> Triage:
         webhook = index.get(due.webhook_id)
         if webhook is None:
             sorted_.deleted.append(due.id)
-        elif not webhook.enabled:
-            sorted_.disabled.append(due.id)
+        elif not webhook.enabled or (webhook.is_open and webhook.probe != due.id):
+            sorted_.held.append(due)
         elif due.error is not None:
             sorted_.unbuildable.append(unbuildable(due, webhook.url, now, attempt=due.attempt + 1))
         else:
-            sorted_.ready.append((due, webhook))
+            sorted_.ready.append(Ready(due, webhook))
     return sorted_
 
 
-def settle(found: Triage) -> None:
-    """Record what needs no request. Raises DatabaseUnavailable."""
-    if found.unbuildable:
-        outbox.record(found.unbuildable)
-    if found.disabled:
-        outbox.park(found.disabled)
-    if found.deleted:
-        outbox.cancel(found.deleted)
-
-
-def look_up(services: Services, delivery_ids: Sequence[str], now: int) -> list[tuple[Due, Webhook]]:
-    """Return those of the deliveries that are to be sent now, and settle those that need no request.
+def look_up(services: Services, delivery_ids: Sequence[str], now: int, horizon_ms: int = 0) -> list[Ready]:
+    """Return those of the deliveries that are to be sent within `horizon_ms`, and settle the others.
 
     Raises DatabaseUnavailable; then some may be settled, and the call can be repeated.
     """
@@ -68,21 +81,71 @@ def look_up(services: Services, delivery_ids: Sequence[str], now: int) -> list[t
     with unavailable():
         index = services.registry.refresh(version)
     found = triage(dues, index, now)
-    settle(found)
-    return found.ready
+    _settle(services, found, now)
+    ordered = [ready.due for ready in found.ready if ready.due.order_key is not None]
+    turns = in_turn(ordered) if ordered else ()
+    ready = [ready for ready in found.ready if ready.due.order_key is None or ready.due.id in turns]
+    return _paced(services, ready, now, horizon_ms)
 
 
-def record(settings: Settings, made: Sequence[tuple[Due, Request, Outcome]], now: int) -> list[Attempt]:
-    """Judge what became of requests, and make the attempts durable together. Raises DatabaseUnavailable."""
-    attempts = [judge(due, request, outcome, _policy(settings), now=now) for due, request, outcome in made]
-    outbox.record(attempts)
-    return attempts
+def _settle(services: Services, found: Triage, now: int) -> None:
+    """Record what needs no request."""
+    if found.unbuildable:
+        outbox.enqueue(services.broker, services.recorder.record(found.unbuildable, now))
+    if found.held:
+        outbox.hold([due.id for due in found.held], {due.webhook_id for due in found.held})
+    if found.deleted:
+        outbox.cancel(found.deleted)
 
 
-def _policy(settings: Settings) -> Policy:
+def _paced(services: Services, found: Sequence[Ready], now: int, horizon_ms: int) -> list[Ready]:
+    """Give deliveries under a rate limit their time, and hold those for which there is none within the horizon."""
+    wanted = Counter(ready.webhook.id for ready in found if ready.webhook.rate_limit is not None)
+    if not wanted:
+        return list(found)
+    limited = {ready.webhook.id: ready.webhook for ready in found if ready.webhook.id in wanted}
+    try:
+        delays = services.limits.reserve_many(
+            {each: wish_of(webhook, wanted[each], horizon_ms) for each, webhook in limited.items()}, now
+        )
+    except QueueUnavailable as error:
+        log.warning("deliveries=%d under a rate limit wait: %s", wanted.total(), error)
+        delays = {}
+    given = {each: iter(delays.get(each, ())) for each in limited}
+    paced = [
+        (ready, next(given[ready.webhook.id], None) if ready.webhook.id in given else ready.delay_ms) for ready in found
+    ]
+    late = [ready for ready, delay in paced if delay is None]
+    if late:
+        outbox.hold([ready.due.id for ready in late], {ready.webhook.id for ready in late})
+    return [ready._replace(delay_ms=delay) for ready, delay in paced if delay is not None]
+
+
+def wish_of(webhook: Webhook, wanted: int, horizon_ms: int) -> Wish:
+    """Return what to ask of the rate limits for so many requests to a webhook that has one. Pure."""
+    rate = webhook.rate_limit or 1
+    return Wish(rate, webhook.rate_burst or default_burst(rate), wanted, horizon_ms)
+
+
+class Recorded(NamedTuple):
+    """Attempts on record, and the deliveries whose turn has come by them."""
+
+    attempts: list[Attempt]
+    following: list[str]
+
+
+def record(services: Services, made: Sequence[Made], now: int, *, in_doubt: bool = False) -> Recorded:
+    """Judge what became of requests, and make the attempts durable; see Recorder.record. Raises DatabaseUnavailable."""
+    attempts = [
+        judge(each.due, each.request, each.outcome, _policy(services.settings, each.webhook), now=now) for each in made
+    ]
+    return Recorded(attempts, services.recorder.record(attempts, now, in_doubt=in_doubt))
+
+
+def _policy(settings: Settings, webhook: Webhook) -> Policy:
     """Return how the next attempt is made, with a fresh jitter."""
     jitter = random.uniform(-settings.retry_jitter, settings.retry_jitter)
-    return Policy(settings.retry_schedule_ms, settings.request_timeout_ms, jitter)
+    return Policy(webhook.retry_schedule_ms or settings.retry_schedule_ms, settings.request_timeout_ms, jitter)
 
 
 def deliver(services: Services, delivery_id: str, now: int) -> None:
@@ -90,9 +153,11 @@ def deliver(services: Services, delivery_id: str, now: int) -> None:
 
     Raises DatabaseUnavailable; then the attempt may have been made and is made again.
     """
-    for due, webhook in look_up(services, [delivery_id], now):
+    services.recorder.keep_up(now)
+    for due, webhook, _ in look_up(services, [delivery_id], now):
         request = _request(services, due, webhook, now)
-        record(services.settings, [(due, request, services.transport.send(request))], now_ms())
+        made = Made(due, webhook, request, services.transport.send(request))
+        outbox.enqueue(services.broker, record(services, [made], now_ms()).following)
 
 
 def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], user_id: str, now: int) -> str:

@@ -12,17 +12,17 @@ from typing import Any
 from peewee import IntegrityError
 
 from app import models, outbox
-from app.database import repeat_on_conflict, unavailable, write_together
+from app.database import insert_rows, repeat_on_conflict, unavailable, write_together, write_transaction
 from app.engines import Guard
 from app.errors import DatabaseUnavailable, Outdated
 from app.event_types import Event
 from app.group_commit import GroupCommit
 from app.ids import new_id
 from app.matching import WebhookIndex, is_skipped
-from app.models import PENDING, Delivery
+from app.owing import Owing, Subject
 from app.payloads import PayloadError, build_payload, raw_event
 from app.queue import Broker
-from app.registry import VERSION_SQL, Registry
+from app.registry import VERSION_SQL, Registry, current_version
 from app.users import UserCache
 from config.settings import Settings
 
@@ -78,7 +78,7 @@ class Publisher:
         except IntegrityError:
             # Another process accepted one of these ids after we had looked; now it is known.
             plan, results = self._commit_plan(calls)
-        return results, partial(self._hint, [row[0] for row in plan.deliveries])
+        return results, partial(self._hint, plan.owing.hints)
 
     def _hint(self, delivery_ids: Sequence[str]) -> None:
         """Enqueue what is committed. Whatever comes of it, the events are accepted: the sweeper makes up for it."""
@@ -96,9 +96,8 @@ class Publisher:
         index, version = self._registry.known()
         while True:
             plan, results = self._plan(calls, index, version)
-            rows = (models.Event, plan.events), (Delivery, plan.deliveries)
             try:
-                write_together(rows, guard=Guard(VERSION_SQL, version))
+                plan.write(version)
             except Outdated:
                 index, version = self._registry.refreshed()
             else:
@@ -108,7 +107,7 @@ class Publisher:
         users = self._users.describe({event.user_id or "" for call in calls for event in call.events}, version)
         with unavailable():
             known = _known_ids(event.event_id for call in calls for event in call.events)
-        plan = _Plan(index, users, known, self._skip)
+        plan = _Plan(index, users, known, self._skip, now=calls[-1].now)
         return plan, [plan.add(call) for call in calls]
 
 
@@ -116,14 +115,32 @@ class _Plan:
     """The rows that one commit inserts."""
 
     def __init__(
-        self, index: WebhookIndex, users: Mapping[str, Mapping[str, Any]], known: set[str], skip: tuple[str, ...]
+        self,
+        index: WebhookIndex,
+        users: Mapping[str, Mapping[str, Any]],
+        known: set[str],
+        skip: tuple[str, ...],
+        *,
+        now: int,
     ) -> None:
         self._index = index
         self._users = users
         self._known = known
         self._skip = skip
         self.events: list[Row] = []
-        self.deliveries: list[Row] = []
+        self.owing = Owing(now, hinted=True)
+
+    def write(self, version: int) -> None:
+        """Commit the rows. Raises Outdated where the webhooks are no longer those of `version`."""
+        if not self.owing.is_ordered:
+            rows = (models.Event, self.events), (models.Delivery, self.owing.rows)
+            write_together(rows, guard=Guard(VERSION_SQL, version))
+            return
+        with write_transaction():
+            insert_rows(models.Event, self.events)
+            self.owing.insert()
+            if current_version() != version:
+                raise Outdated
 
     def add(self, call: _Call) -> Published:
         """Add what `call` needs, and return what becomes of it."""
@@ -136,14 +153,15 @@ class _Plan:
             result.accepted += 1
             if not is_skipped(event, self._skip):
                 self.events.append(_event_row(event, event_id, self._users, call.now))
-                result.matched += self._match(event, event_id, call.now)
+                result.matched += self._match(event, event_id)
         return result
 
-    def _match(self, event: Event, event_id: str, now: int) -> int:
+    def _match(self, event: Event, event_id: str) -> int:
         webhooks = self._index.match(event)
-        self.deliveries += [
-            (new_id(), webhook.id, event_id, PENDING, 0, now, now, now, 0, None, None) for webhook in webhooks
-        ]
+        if webhooks:
+            subject = Subject(event_id, event.project_id, event.repo_name, event.resource_key)
+            for webhook in webhooks:
+                self.owing.add(webhook, subject)
         return len(webhooks)
 
 

@@ -29,7 +29,7 @@ class Lanes(Generic[Item]):
 
     A webhook that answers quickly has up to `bound` under way, or its share of the `slots` where many are busy, and is
     served as fast as it answers. One that has yet to show it begins with a few; and all that do not answer quickly have
-    half of the `slots` together, so that the other half is never theirs. Where nothing has ended quickly for `stall_ms`,
+    half of the `slots` together, past the first item of each. Where nothing has ended quickly for `stall_ms`,
     the line holds nobody: it, and what comes for it, is held in the database. A lane is remembered after its last item,
     so that a webhook that was slow a moment ago does not begin anew.
     """
@@ -99,7 +99,7 @@ class Lanes(Generic[Item]):
         share = max(FIRST_WINDOW, self._slots // len(self._lanes))
         if lane.running >= min(lane.window, self._bound, share) or self._running >= self._slots:
             return False
-        return lane.is_quick or self._slow_running < self._slow_slots
+        return lane.is_quick or self._slow_running < self._slow_slots or not lane.running
 
     def _count(self, lane: _Lane[Item], step: int) -> None:
         lane.running += step
@@ -139,4 +139,5 @@ class Lanes(Generic[Item]):
         return taken
 
     def _is_stalled(self, lane: _Lane[Item], now: int) -> bool:
-        return now - lane.since > self._stall_ms
+        # One that has yet to show how quickly it answers is given less time: much may have come for it at once.
+        return now - lane.since > (self._stall_ms if lane.is_quick else self._stall_ms // 4)

@@ -9,23 +9,17 @@ from peewee import fn
 from app.attempts import Attempt, Due
 from app.database import (
     execute_many,
-    insert_rows,
     marks,
     repeat_on_conflict,
     unavailable,
-    write_together,
     write_transaction,
 )
 from app.errors import QueueUnavailable
-from app.models import DEAD, PENDING, SUCCESS, Delivery, Webhook, WebhookLog, database
+from app.models import DEAD, HELD, PENDING, SUCCESS, WAITING, Delivery, Webhook, database
 from app.queue import Broker, delivery_message
 from app.registry import VERSION_SQL, raise_version
 
 log = logging.getLogger(__name__)
-
-GONE_REASON = "the receiver answered 410 Gone"
-
-_ENABLED = Webhook.select(Webhook.id).where(Webhook.enabled, Webhook.deleted_at.is_null())
 
 # Plain SQL where a statement runs for every delivery: building it with the query builder costs more than running it.
 # COALESCE keeps a database from going through the index of all that is queued, where the ids lead to the rows.
@@ -35,10 +29,25 @@ _LOAD = """
     FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.id IN ({marks}) AND d.state = {mark} AND COALESCE(d.queued_at, 0) > 0
 """
+_LOAD_BEHIND = """
+    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
+        d.earlier_attempts, d.order_key, d.position
+    FROM delivery d JOIN event e ON e.id = d.event_id
+    WHERE d.order_key = {mark} AND d.position > {mark} ORDER BY d.position LIMIT {limit}
+"""
 _REMOVE = "DELETE FROM delivery WHERE attempt = {mark} AND id IN ({marks})"
 _RESCHEDULE = """
-    UPDATE delivery SET state = ?, attempt = attempt + 1, next_attempt_at = ?, queued_at = NULL
+    UPDATE delivery SET state = 'PENDING', attempt = attempt + 1, next_attempt_at = ?, queued_at = NULL
     WHERE id = ? AND attempt = ?
+"""
+_GIVE_UP = """
+    UPDATE delivery
+    SET state = 'DEAD', attempt = attempt + 1, next_attempt_at = NULL, queued_at = NULL, order_key = NULL
+    WHERE id = ? AND attempt = ?
+"""
+_HOLD = """
+    UPDATE delivery SET state = 'HELD', next_attempt_at = NULL, queued_at = NULL
+    WHERE id IN ({marks}) AND state = {mark}
 """
 _UNMARK = "UPDATE delivery SET queued_at = NULL WHERE id = ? AND state = ?"
 _PUT_BACK = "UPDATE delivery SET queued_at = NULL, next_attempt_at = ? WHERE id = ? AND state = ?"
@@ -65,41 +74,44 @@ def load(delivery_ids: Sequence[str]) -> Loaded:
     return Loaded([Due(*row[:-1]) for row in rows], rows[0][-1] if rows else None)
 
 
-@repeat_on_conflict
-def record(attempts: Sequence[Attempt]) -> None:
-    """Make `attempts` durable in one transaction: a log row each, and the delivery removed or rescheduled.
+def load_behind(due: Due, limit: int) -> list[Due]:
+    """Return the deliveries that come after an ordered one, in their order. Raises DatabaseUnavailable."""
+    with unavailable():
+        sql = _LOAD_BEHIND.format(mark=marks(1), limit=limit)
+        return [Due(*row) for row in database.execute_sql(sql, (due.order_key, due.position)).fetchall()]
+
+
+def removals(attempts: Iterable[Attempt]) -> list[tuple[str, tuple[Any, ...]]]:
+    """Return the statements that remove the deliveries which have succeeded.
 
     A delivery changes only if it still counts the attempts that it counted when this one began, so an attempt that
-    was made twice counts once, and a finished delivery stays finished. Raises DatabaseUnavailable; then nothing was
-    recorded and the call can be repeated.
+    was made twice counts once, and a finished delivery stays finished.
     """
     done: dict[int, list[str]] = {}
-    for a in attempts:
-        if a.status == SUCCESS:
-            done.setdefault(a.due.attempt, []).append(a.due.id)
-    failed = [(a.state, a.next_attempt_at, a.due.id, a.due.attempt) for a in attempts if a.status != SUCCESS]
-    gone = {a.due.webhook_id for a in attempts if a.webhook_gone}
-    logs = [a.log_row for a in attempts]
-    removals = [
-        (_REMOVE.format(mark=marks(1), marks=marks(len(ids))), (attempt, *ids)) for attempt, ids in done.items()
-    ]
-    if not failed:
-        write_together([(WebhookLog, logs)], *removals)
-        return
-    with write_transaction():
-        insert_rows(WebhookLog, logs)
-        for removal in removals:
-            database.execute_sql(*removal)
-        execute_many(_RESCHEDULE, failed)
-        if gone:
-            _disable(gone)
+    for attempt in attempts:
+        if attempt.status == SUCCESS:
+            done.setdefault(attempt.due.attempt, []).append(attempt.due.id)
+    return [(_REMOVE.format(mark=marks(1), marks=marks(len(ids))), (count, *ids)) for count, ids in done.items()]
+
+
+def reschedule(attempts: Iterable[Attempt]) -> None:
+    """Give deliveries that have failed their next time, or give them up, under the condition of `removals`.
+
+    Call it in a transaction. What is given up has left the order of its key.
+    """
+    failed = [attempt for attempt in attempts if attempt.status != SUCCESS]
+    later = [(a.next_attempt_at, a.due.id, a.due.attempt) for a in failed if a.next_attempt_at is not None]
+    execute_many(_RESCHEDULE, later)
+    execute_many(_GIVE_UP, [(a.due.id, a.due.attempt) for a in failed if a.next_attempt_at is None])
 
 
 def enqueue(broker: Broker, delivery_ids: Sequence[str]) -> bool:
-    """Enqueue hints at deliveries that are marked as queued, and return whether the queue took them.
+    """Enqueue hints at deliveries that are marked as queued, and return whether the queue took them (none is fine).
 
     Where it did not, the mark is taken back, so that the sweeper enqueues them later.
     """
+    if not delivery_ids:
+        return True
     try:
         broker.enqueue_many([delivery_message(delivery_id) for delivery_id in delivery_ids])
     except QueueUnavailable as error:
@@ -117,29 +129,28 @@ def put_back(delivery_ids: Sequence[str], until: int) -> None:
 
 
 @repeat_on_conflict
-def park(delivery_ids: Sequence[str]) -> None:
-    """Keep deliveries of a disabled webhook, not to be sent before `release_parked`."""
-    with write_transaction():
-        Delivery.update(queued_at=None, next_attempt_at=None).where(
-            Delivery.id.in_(delivery_ids), Delivery.state == PENDING, Delivery.webhook_id.not_in(_ENABLED)
-        ).execute()
+def hold(delivery_ids: Sequence[str], webhook_ids: Iterable[str]) -> None:
+    """Keep deliveries to these webhooks out of the queue until app.feeder feeds them. Counts no attempt.
 
-
-def release_parked(webhook_id: str, now: int) -> int:
-    """Make the parked deliveries of a webhook due at `now`, and return how many.
-
-    Call it in the transaction that enables the webhook: a delivery parked after that sees it enabled.
+    The webhooks are locked first: the feeder, which takes a webhook without held deliveries out of its list, comes
+    before this or after.
     """
-    return int(
-        Delivery.update(next_attempt_at=now)
-        .where(
-            Delivery.webhook_id == webhook_id,
-            Delivery.state == PENDING,
-            Delivery.next_attempt_at.is_null(),
-            Delivery.queued_at.is_null(),
-        )
-        .execute()
-    )
+    webhooks = Webhook.id.in_(sorted(webhook_ids))
+    with write_transaction():
+        Webhook.update(last_position=Webhook.last_position).where(webhooks).execute()
+        fresh = [row.id for row in Webhook.select(Webhook.id).where(webhooks, ~Webhook.backlog)]
+        if fresh:
+            Webhook.update(backlog=True, version=raise_version()).where(Webhook.id.in_(fresh)).execute()
+        database.execute_sql(_HOLD.format(marks=marks(len(delivery_ids)), mark=marks(1)), (*delivery_ids, PENDING))
+
+
+def drop_held(webhook_id: str) -> int:
+    """Remove what is held for a webhook, and return how many; call it in the transaction that enables it.
+
+    Ordered ones that wait for their turn go with it: those before them are what is held.
+    """
+    held = Delivery.state.in_((HELD, WAITING))
+    return int(Delivery.delete().where(Delivery.webhook_id == webhook_id, held).execute())
 
 
 def cancel_pending(webhook_id: str) -> int:
@@ -186,8 +197,3 @@ def _claim(condition: Any, still: Any, now: int, limit: int) -> list[str]:
         with write_transaction():
             Delivery.update(queued_at=now).where(Delivery.id.in_(ids), still).execute()
     return ids
-
-
-def _disable(webhook_ids: Iterable[str]) -> None:
-    gone = Webhook.id.in_(list(webhook_ids)) & Webhook.enabled
-    Webhook.update(enabled=False, disabled_reason=GONE_REASON, version=raise_version()).where(gone).execute()

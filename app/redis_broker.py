@@ -114,8 +114,9 @@ class RedisBroker(DramatiqRedisBroker):
         disconnect(self.client)
 
     def _dispatch(self, command: str) -> Callable[..., Any]:
-        """Have silence count as a lost connection: Dramatiq's own consumers wait out the one, and trip over the other."""
-        dispatch: Callable[..., Any] = super()._dispatch(command)
+        """Have silence count as a lost connection: Dramatiq's consumers wait out the one, and trip over the other."""
+        make: Any = super()._dispatch  # Dramatiq gives no types for it
+        dispatch = make(command)
 
         def watched(queue_name: str, *arguments: Any) -> Any:
             try:

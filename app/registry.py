@@ -13,7 +13,7 @@ from app import models
 from app.database import unavailable
 from app.matching import Webhook, WebhookIndex
 from app.models import Counter
-from app.signing import signing_key
+from app.signing import SigningKey, key_to_sign
 from app.vault import Vault
 
 _VERSION = "webhooks"
@@ -23,9 +23,11 @@ VERSION_SQL = f"SELECT value FROM counter WHERE name = '{_VERSION}'"
 class Credentials(NamedTuple):
     """The decrypted secrets of a webhook."""
 
-    key: bytes
+    key: SigningKey
     token: str | None
     headers: dict[str, str]
+    previous_key: SigningKey | None = None
+    client_certificate: str | None = None  # PEM, with its key
 
 
 class Registry:
@@ -70,11 +72,17 @@ class Registry:
         self._version = version
 
     def _credentials(self, webhook: Webhook) -> Credentials:
+        previous = self._opened(webhook.previous_secret)
         return Credentials(
-            key=signing_key(self._vault.decrypt(webhook.secret)),
-            token=self._vault.decrypt(webhook.token) if webhook.token else None,
-            headers=json.loads(self._vault.decrypt(webhook.headers)) if webhook.headers else {},
+            key=key_to_sign(self._vault.decrypt(webhook.secret)),
+            token=self._opened(webhook.token),
+            headers=json.loads(self._opened(webhook.headers) or "{}"),
+            previous_key=key_to_sign(previous) if previous else None,
+            client_certificate=self._opened(webhook.client_certificate),
         )
+
+    def _opened(self, sealed: str | None) -> str | None:
+        return self._vault.decrypt(sealed) if sealed else None
 
 
 def current_version() -> int:

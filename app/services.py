@@ -7,6 +7,8 @@ from app.brokers import open_broker
 from app.database import connect
 from app.events import Publisher
 from app.queue import Broker
+from app.rate_limits import RateLimits, open_rate_limits
+from app.recording import Recorder
 from app.registry import Registry
 from app.transport import Transport
 from app.vault import Vault, open_vault
@@ -22,6 +24,8 @@ class Services:
     registry: Registry
     broker: Broker
     publisher: Publisher
+    recorder: Recorder
+    limits: RateLimits
     transport: Transport
 
     def close(self) -> None:
@@ -42,5 +46,12 @@ def open_services(settings: Settings) -> Services:
         registry=registry,
         broker=broker,
         publisher=Publisher(registry, broker, settings),
-        transport=Transport(AddressGuard(settings.allow_networks), capacity=settings.max_in_flight),
+        recorder=Recorder(registry, settings),
+        limits=open_rate_limits(broker),
+        transport=Transport(
+            AddressGuard(settings.allow_networks),
+            capacity=settings.max_in_flight,
+            ca_bundle=settings.ca_bundle,
+            proxy=settings.outbound_proxy,
+        ),
     )

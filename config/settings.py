@@ -9,6 +9,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from config.networks import Proxy, parse_proxy, read_certificates
+
 T = TypeVar("T")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -37,12 +39,16 @@ class Settings:
     web_threads: int
     timezone: ZoneInfo
     allow_networks: tuple[Network, ...]
+    ca_bundle: str | None  # certificates in PEM form
+    outbound_proxy: Proxy | None
     log_retention_days: int
     retry_schedule_ms: tuple[int, ...]
     retry_jitter: float
     request_timeout_ms: int
+    disable_after_ms: int
     max_in_flight: int
     max_in_flight_per_webhook: int
+    job_rate: int  # deliveries a second
     extra_event_types: frozenset[str]
     skip_project_repo: tuple[str, ...]
     log_level: str
@@ -59,7 +65,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         try:
             return parse(raw)
         except (ValueError, KeyError, OSError) as error:
-            shown = re.sub(r"//.*@", "//…@", raw, flags=re.DOTALL)  # a URL's password is nobody's business
+            shown = re.sub(r"^([^:/]*://)?.*@", r"\1…@", raw, flags=re.DOTALL)  # a URL's password is nobody's business
             raise SettingsError(f"{name}={shown!r} is not usable: {error}") from error
 
     data_dir = read("HOOKLINE_DATA", "var", Path)
@@ -76,12 +82,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         web_threads=read("WEB_THREADS", "16", _whole(1, 256)),
         timezone=read("TIMEZONE", "UTC", _timezone),
         allow_networks=read("ALLOW_NETWORKS", "", _networks),
+        ca_bundle=read("CA_BUNDLE", "", read_certificates),
+        outbound_proxy=read("OUTBOUND_PROXY", "", parse_proxy),
         log_retention_days=read("LOG_RETENTION_DAYS", "90", _whole(1, 36_500)),
         retry_schedule_ms=read("RETRY_SCHEDULE", DEFAULT_RETRY_SCHEDULE, _schedule),
         retry_jitter=read("RETRY_JITTER", "0.2", _fraction),
         request_timeout_ms=read("REQUEST_TIMEOUT", "10s", _timeout),
+        disable_after_ms=read("DISABLE_AFTER", "5d", _patience),
         max_in_flight=read("MAX_IN_FLIGHT", "512", _whole(1, 10_000)),
         max_in_flight_per_webhook=read("MAX_IN_FLIGHT_PER_WEBHOOK", "32", _whole(1, 10_000)),
+        job_rate=read("JOB_RATE", "500", _whole(1, 10_000)),
         extra_event_types=read("EXTRA_EVENT_TYPES", "", _event_types),
         skip_project_repo=read("SKIP_PROJECT_REPO", "", _words),
         log_level=read("LOG_LEVEL", "INFO", _log_level),
@@ -164,6 +174,13 @@ def _timeout(raw: str) -> int:
     if not 1_000 <= timeout <= 30_000:
         raise ValueError("give 1s to 30s")
     return timeout
+
+
+def _patience(raw: str) -> int:
+    patience = parse_duration_ms(raw)
+    if patience < 1_000:
+        raise ValueError("give 1s or more")
+    return patience
 
 
 def _event_types(raw: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from app.exchange import Outcome, Request
 from app.matching import Webhook
 from app.models import DEAD, ERROR, FAIL, PENDING, SUCCESS, WebhookLog
 from app.registry import Credentials
-from app.signing import new_secret, signing_key
+from app.signing import V1, V1A, key_to_sign, key_to_verify, new_secret, public_key, sign, signing_key, verify
 
 SECRET = new_secret()
 KEY = signing_key(SECRET)
@@ -90,6 +90,47 @@ def test_the_id_stays_the_same_over_the_attempts_and_the_signature_is_new() -> N
     first, second = (request(Credentials(KEY, None, {}), NOW + later) for later in (0, 5_000))
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+
+
+def test_without_a_secret_before_there_is_one_signature() -> None:
+    assert request(Credentials(KEY, None, {})).headers["webhook-signature"].count(" ") == 0
+
+
+def test_the_secret_before_signs_too_until_its_time_is_over() -> None:
+    old, now = new_secret(), now_ms()
+    credentials = Credentials(KEY, None, {}, signing_key(old))
+    both = request_for(DUE, msgspec.structs.replace(WEBHOOK, previous_until=now + 1), credentials, now, 10_000)
+    for secret in (SECRET, old):
+        assert Verifier(secret).verify(both.body, both.headers) == {"path": "/路"}
+    first, second = both.headers["webhook-signature"].split(" ")
+    at = now // 1000
+    assert first == sign(KEY, DUE.id, at, both.body)
+    assert second == sign(signing_key(old), DUE.id, at, both.body)
+    later = request_for(DUE, msgspec.structs.replace(WEBHOOK, previous_until=now), credentials, now, 10_000)
+    assert later.headers["webhook-signature"] == first
+
+
+def test_a_pair_and_a_secret_may_sign_together() -> None:
+    pair = new_secret(V1A)
+    webhook = msgspec.structs.replace(WEBHOOK, signing=V1A, previous_until=NOW + 1)
+    sent = request_for(DUE, webhook, Credentials(key_to_sign(pair), None, {}, KEY), NOW, 10_000)
+    signatures = sent.headers["webhook-signature"]
+    assert [each.partition(",")[0] for each in signatures.split(" ")] == [V1A, V1]
+    for key in (key_to_verify(public_key(pair)), KEY):
+        assert verify(key, DUE.id, NOW // 1000, sent.body, signatures)
+
+
+def test_a_webhooks_own_timeout_and_certificate_go_with_the_request() -> None:
+    plain = request(Credentials(KEY, None, {}))
+    assert (plain.timeout_ms, plain.client_certificate) == (10_000, None)
+    own = request_for(
+        DUE,
+        msgspec.structs.replace(WEBHOOK, timeout_ms=2_500),
+        Credentials(KEY, None, {}, client_certificate="PEM"),
+        NOW,
+        10_000,
+    )
+    assert (own.timeout_ms, own.client_certificate) == (2_500, "PEM")
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,19 @@ def test_the_first_in_line_starts_where_one_ends() -> None:
 
 
 def test_a_webhook_that_finishes_nothing_quickly_has_its_deliveries_held() -> None:
-    lanes = full()
-    assert lanes.arrive("w", "e", STALL_MS) == "wait"
-    assert lanes.arrive("w", "f", STALL_MS + 1) == "hold"
+    lanes = quick()
+    assert [lanes.arrive("w", item, 0) for item in "abcdefgh"] == ["start"] * BOUND
+    assert lanes.arrive("w", "i", STALL_MS) == "wait"
+    assert lanes.arrive("w", "j", STALL_MS + 1) == "hold"
     assert lanes.take_stalled(STALL_MS) == []
-    assert lanes.take_stalled(STALL_MS + 1) == ["e"]
+    assert lanes.take_stalled(STALL_MS + 1) == ["i"]
     assert lanes.waiting == 0
+
+
+def test_one_that_has_yet_to_answer_is_given_a_quarter_of_that_time() -> None:
+    lanes = full()
+    assert lanes.arrive("w", "e", STALL_MS // 4) == "wait"
+    assert lanes.arrive("w", "f", STALL_MS // 4 + 1) == "hold"
 
 
 def test_a_quick_answer_makes_the_line_move_and_a_slow_one_does_not() -> None:
@@ -86,8 +93,8 @@ def test_a_slow_webhook_may_do_more_at_a_time_and_one_that_does_not_answer_less(
 
 def test_what_is_not_quick_has_half_of_the_slots_together() -> None:
     lanes = quick("v")
-    started = [lanes.arrive(webhook, "x", 0) for webhook in "abcd" for _ in range(FIRST_WINDOW)]
-    assert started.count("start") == SLOTS // 2
+    started = [lanes.arrive(webhook, "x", 0) for webhook in "abc" for _ in range(FIRST_WINDOW)]
+    assert started.count("start") == SLOTS // 2 + 1, "the third has one under way all the same"
     assert [lanes.arrive("v", "y", 0) for _ in range(FIRST_WINDOW)] == ["start"] * FIRST_WINDOW
 
 
@@ -95,8 +102,13 @@ def test_one_that_was_quick_and_stalls_counts_with_the_slow() -> None:
     lanes = quick("v")
     assert [lanes.arrive("v", "y", 0) for _ in range(BOUND)] == ["start"] * BOUND
     assert lanes.take_stalled(STALL_MS + 1) == []
-    assert lanes.arrive("a", "x", STALL_MS + 1) == "wait"
-    assert lanes.leave("v", "failed", 10_000) == ["x"], "whoever has nothing under way has the slot that is free"
+    assert [lanes.arrive("a", item, STALL_MS + 1) for item in "xy"] == ["start", "wait"]
+
+
+def test_where_all_slots_are_taken_whoever_has_none_gets_the_first_that_is_free() -> None:
+    lanes = Lanes[str](BOUND, FIRST_WINDOW, STALL_MS)
+    assert [lanes.arrive(webhook, webhook, 0) for webhook in "abcde"] == ["start"] * FIRST_WINDOW + ["wait"]
+    assert lanes.leave("b", "quick", 10) == ["e"]
 
 
 def test_where_many_are_busy_each_has_its_share() -> None:

@@ -112,7 +112,7 @@ def test_the_migrations_make_the_tables_of_the_models(url: str, database_place: 
     _, _, delivery_indexes = migrated["delivery"]
     made_by_sql = {
         FAILURES: (log_indexes.pop(FAILURES), ("webhook_id", "status", "id")),
-        ORDER: (delivery_indexes.pop(ORDER), ("webhook_id", "order_key", "position")),
+        ORDER: (delivery_indexes.pop(ORDER), ("order_key", "position")),
     }
     for (unique, columns, rows), expected in made_by_sql.values():
         assert (bool(unique), columns) == (False, expected)

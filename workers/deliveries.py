@@ -5,26 +5,40 @@ The work on the database is done at a desk (workers.desk), from where the result
 """
 
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from dramatiq.broker import MessageProxy
 
-from app.attempts import Due
+from app import outbox
+from app.attempts import Due, status_of
 from app.clock import now_ms
 from app.database import relax_durability
-from app.delivery import look_up, record
+from app.delivery import Ready
 from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
-from app.matching import Webhook
-from app.queue import DELIVERIES, BatchConsumer
+from app.models import SUCCESS
+from app.queue import BatchConsumer
 from app.services import Services
 from workers.desk import open_desk
-from workers.in_hand import Departures, Ended, Held, apart, delivery_id, log_attempt, put_back, requests_for
+from workers.in_hand import (
+    Ended,
+    Held,
+    Named,
+    Pause,
+    enqueue_turns,
+    give_back,
+    messages_of,
+    pace_of,
+    put_aside,
+    requests_for,
+)
+from workers.lookups import LookUps
+from workers.places import Places
+from workers.records import Records
 
 log = logging.getLogger(__name__)
 
@@ -32,66 +46,60 @@ STALL_MS = 1_000
 PUT_BACK_MS = 5_000
 DATABASE_PAUSE_MS = 1_000
 TICK_S = 1.0
-ROOM_S = 0.005
 
 
 class DeliveryPipeline:
     """Delivers what messages point at: `room` tells how many it can take now, `accept` takes them.
 
-    A delivery
-    keeps its place in the process until its attempt is recorded. So a killed process leaves at most `max_in_flight`
-    requests that were sent and not recorded, which is the bound of duplicates.
+    A delivery keeps its place in the process until its attempt is recorded. So a killed process leaves at most
+    `max_in_flight` requests that were sent and not recorded, which is the bound of duplicates.
     """
 
     def __init__(self, services: Services, consumer: BatchConsumer) -> None:
         settings = services.settings
         self._services = services
         self._consumer = consumer
-        self._limit = settings.max_in_flight
-        self._worthwhile = self._limit // 8
         self._transport = services.transport
         self._desk = open_desk(services)
-        self._held: dict[str, Held] = {}
-        self._departures = Departures()
-        self._lanes = Lanes[Held](settings.max_in_flight_per_webhook, STALL_MS)
-        self._ended: list[Ended] = []
+        self._lanes = Lanes[Held](settings.max_in_flight_per_webhook, settings.max_in_flight, STALL_MS)
+        self._later: dict[str, Held] = {}  # what the rate limit of its webhook has wait for its time
+        self._places = Places(
+            settings.max_in_flight, lambda: self._lanes.waiting + len(self._later), lambda: not self._is_shut()
+        )
+        self._pause = Pause(DATABASE_PAUSE_MS)
+        self._lookups = LookUps(
+            services, consumer, self._desk, pause=self._pause, found=self._sort, behind=self._note_behind
+        )
+        self._records = Records(services, self._desk, self._pause, self._leave)
         self._finished: deque[MessageProxy] = deque()  # to be acknowledged
-        self._recording = False
-        self._incoming = 0  # messages accepted and not yet looked at
-        self._pause_until = 0  # while the database is away
+        self._looks_at = 0.0
+        self._is_stopping = False
         self._abandoned = False
-        self._changed = threading.Condition()
+        self.room = self._places.room
         self._desk.run(relax_durability)
-
-    def room(self, timeout_s: float) -> int:
-        """Wait for a free place up to `timeout_s`, and return how many messages can be taken."""
-        with self._changed:
-            if self._changed.wait_for(lambda: self._free() > 0, timeout_s):
-                # Nearly full, places come one by one; for a few at a time the round trips would cost most.
-                self._changed.wait_for(lambda: self._free() >= self._worthwhile, ROOM_S)
-            return self._free()
 
     def accept(self, messages: Sequence[MessageProxy]) -> None:
         """Take `messages` over: each is acknowledged once its attempt is recorded, or put back."""
-        with self._changed:
-            self._incoming += len(messages)
-        self._desk.ahead(partial(self._look_up, messages, self._departures.now))
+        self._places.expect(len(messages))
+        doubled = self._lookups.by_message(messages, self._places.departures.ask())
+        self._places.expect(-len(doubled))
+        self._finished.extend(doubled)
 
     def tick(self) -> None:
         """Acknowledge what is done with, let go of what can't be sent soon, repeat what the database refused."""
         self._acknowledge()
-        if self._lanes.waiting:
-            self._transport.call_soon(self._put_back_stalled)
-        if self._ended:
-            self._transport.call_soon(self._record)
+        if time.monotonic() >= self._looks_at:
+            self._looks_at = time.monotonic() + TICK_S
+            self._transport.call_soon(self._look_round)
 
     def stop(self, timeout_s: float) -> None:
         """Finish what is in flight up to `timeout_s`; requeue what waits, and what is left. Call `accept` no more."""
+        self._is_stopping = True
         if not self._drains(timeout_s):
             self._abandoned = True
-            left = list(self._held.values())
+            left = list(self._places.held.values())
             log.warning("in_flight=%d left unfinished; they are sent again", len(left))
-            self._consumer.requeue([item.message for item in left])
+            give_back(self._services, self._consumer, left)
         self._desk.close()
         self._acknowledge()
 
@@ -101,149 +109,141 @@ class DeliveryPipeline:
         if finished:
             self._consumer.ack_many(finished)
 
+    def _look_round(self) -> None:
+        now = now_ms()
+        self._put_aside(self._lanes.take_stalled(now), hold=True)
+        self._records.flush()
+        if self._pause.is_on:
+            return
+        self._follow(self._lookups.take_turns())
+        self._desk.run(partial(self._see_failing, now))
+
+    def _see_failing(self, now: int) -> None:
+        try:
+            self._services.recorder.look_round(now)
+        except DatabaseUnavailable as error:
+            log.debug("failing webhooks were not looked at: %s", error)
+
     def _drains(self, timeout_s: float) -> bool:
         """Wait for what is in flight, and go on with all that comes from time to time: silence would mean death."""
         until = time.monotonic() + timeout_s
         while (left := until - time.monotonic()) > 0:
             self._transport.call_soon(self._requeue_waiting)
-            with self._changed:
-                if self._changed.wait_for(lambda: not self._held and not self._incoming, min(left, TICK_S)):
-                    return True
+            if self._places.are_empty(min(left, TICK_S)):
+                return True
             self._consumer.beat()
             self.tick()
         return False
 
-    def _free(self) -> int:
+    def _is_shut(self) -> bool:
         # After an outage what has been sent comes first: messages that fail to be looked up must not hold that up.
-        if self._pause_until > now_ms() or (self._pause_until and self._ended):
-            return 0
-        held = len(self._held) + self._incoming
-        return min(self._limit - held + self._lanes.waiting, 2 * self._limit - held)
+        return self._pause.is_on or (self._pause.was_on and self._records.is_owing)
 
-    def _look_up(self, messages: Sequence[MessageProxy], since: int) -> None:
-        """Find the deliveries that `messages` point at, and settle those that need no request."""
-        named = {delivery_id(message): message for message in messages}
-        try:
-            found = look_up(self._services, list(named), now_ms())
-        except DatabaseUnavailable as error:
-            log.error("queue=%s waits: %s", DELIVERIES, error)
-            self._pause_until = now_ms() + DATABASE_PAUSE_MS
-            self._consumer.requeue(messages)
-            self._transport.call_soon(partial(self._arrived, len(messages)))
-            return
-        except Exception:
-            log.exception("messages=%d could not be looked up", len(messages))
-            if not apart(lambda few: self._look_up(few, since), messages):
-                self._consumer.ack_many(messages)
-                self._transport.call_soon(partial(self._arrived, 1))
-            return
-        self._pause_until = 0
-        ready = [(named[due.id], due, webhook) for due, webhook in found]
-        self._transport.call_soon(partial(self._sort, messages, ready, since))
+    def _sort(self, named: Named, found: Sequence[Ready], since: int) -> None:
+        """Start the deliveries that were `found` ready, or let them wait; what is not ours to hold is acknowledged."""
+        arriving: list[Held] = []
+        kept: set[str] = set()
+        for due, webhook, delay_ms in found:
+            if due.id in self._places.held or self._places.departures.has_left(due.id, since):
+                continue
+            item = self._places.held[due.id] = Held(named[due.id], due, webhook)
+            kept.add(due.id)
+            if delay_ms:
+                self._later[due.id] = item
+                self._transport.call_at(time.monotonic() + delay_ms / 1000, partial(self._come, due.id))
+            else:
+                arriving.append(item)
+        if len(kept) < len(named):
+            self._finished.extend([m for name, m in named.items() if m is not None and name not in kept])
+        self._arrive(arriving)
+        self._places.departures.done(since)
+        self._places.expect(-len(named))
 
-    def _sort(
-        self, messages: Sequence[MessageProxy], ready: Sequence[tuple[MessageProxy, Due, Webhook]], since: int
-    ) -> None:
-        """Start the deliveries that are `ready`, or let them wait; what is not ours to hold is acknowledged."""
+    def _come(self, name: str) -> None:
+        item = self._later.pop(name, None)
+        if item is not None:
+            self._arrive([item])
+
+    def _arrive(self, items: Sequence[Held]) -> None:
         now = now_ms()
         starting: list[Held] = []
         refused: list[Held] = []
-        held: set[int] = set()
-        for message, due, webhook in ready:
-            if due.id in self._held or self._departures.has_left(due.id, since):
-                continue
-            item = self._held[due.id] = Held(message, due, webhook)
-            held.add(id(message))
-            verdict = self._lanes.arrive(webhook.id, item, now)
+        for item in items:
+            verdict = self._lanes.arrive(item.webhook.id, item, now)
             if verdict != "wait":
                 (starting if verdict == "start" else refused).append(item)
-        if len(held) < len(messages):
-            self._finished.extend([message for message in messages if id(message) not in held])
-        self._departures.forget(since)
         self._start(starting, now)
-        self._put_back(refused, now)
-        self._arrived(len(messages))
-
-    def _arrived(self, count: int) -> None:
-        with self._changed:
-            self._incoming -= count
-            self._changed.notify_all()
+        self._put_aside(refused, hold=True)
 
     def _start(self, items: Sequence[Held], now: int) -> None:
         sendable, unreadable = requests_for(self._services, items, now)
         self._transport.submit([(request, partial(self._end, item, request)) for item, request in sendable])
         if unreadable:
-            following = [self._lanes.leave(item.webhook.id, 0, now) for item in unreadable]
-            self._put_back(unreadable, now)
-            self._start([item for item in following if item is not None], now)
+            following = [each for item in unreadable for each in self._lanes.leave(item.webhook.id, "failed", now)]
+            self._put_aside(unreadable, hold=False)
+            self._start(following, now)
 
     def _end(self, item: Held, request: Request, outcome: Outcome) -> None:
         if self._abandoned:
             return
-        if not self._ended:
-            self._transport.call_soon(self._record)  # once for all that end in this turn of the loop
-        self._ended.append(Ended(item, request, outcome))
+        self._records.add(Ended(item, request, outcome))
+        if item.behind and status_of(outcome) == SUCCESS:
+            self._go_on(item)
 
-    def _record(self) -> None:
-        """Have what has ended recorded, unless a batch is under way: then it goes with the next."""
-        if not self._ended or self._recording or self._pause_until > now_ms():
-            return
-        batch, self._ended = self._ended, []
-        self._recording = True
-        self._desk.run(partial(self._write, batch))
+    def _note_behind(self, behind: Mapping[str, Sequence[Due]]) -> None:
+        for name, dues in behind.items():
+            if name in self._places.held:
+                self._places.held[name].behind = dues
 
-    def _write(self, batch: Sequence[Ended]) -> None:
-        """Commit what has ended, and acknowledge it."""
-        made = [(item.due, request, outcome) for item, request, outcome in batch]
-        try:
-            attempts = record(self._services.settings, made, now_ms())
-        except DatabaseUnavailable as error:
-            log.error("attempts=%d wait to be recorded: %s", len(batch), error)
-            self._pause_until = now_ms() + DATABASE_PAUSE_MS
-            self._transport.call_soon(partial(self._keep, batch))
-            return
-        except Exception:
-            log.exception("attempts=%d could not be recorded", len(batch))
-            if not apart(self._write, batch):
-                self._transport.call_soon(partial(self._leave, batch))
-                self._consumer.ack_many([ended.held.message for ended in batch])
-            return
-        self._pause_until = 0
-        for attempt, ended in zip(attempts, batch, strict=True):
-            log_attempt(attempt, ended.outcome)
-        self._transport.call_soon(partial(self._leave, batch))
-        self._finished.extend([ended.held.message for ended in batch])
+    def _go_on(self, item: Held) -> None:
+        """Send what comes after an ordered delivery that has succeeded, before that is on record.
 
-    def _keep(self, batch: Sequence[Ended]) -> None:
-        self._recording = False
-        self._ended[:0] = batch
+        It is recorded after it in any case. Where the webhook has changed, or the payload could not be built, it is
+        left to its turn.
+        """
+        due, *behind = item.behind
+        is_same = self._services.registry.known()[0].get(due.webhook_id) is item.webhook
+        if is_same and due.error is None and due.id not in self._places.held and not self._is_stopping:
+            following = self._places.held[due.id] = Held(None, due, item.webhook, behind)
+            self._arrive([following])
 
-    def _leave(self, batch: Sequence[Ended]) -> None:
-        """Start what waited for the places of `batch`."""
+    def _leave(self, batch: Sequence[Ended], following: Sequence[str]) -> None:
+        """Let go of what is on record, and start what waited for its places and for its turn."""
         now = now_ms()
-        self._recording = False
-        self._record()
-        following = [self._lanes.leave(item.webhook.id, outcome.duration_ms, now) for item, _, outcome in batch]
-        self._forget([item for item, _, _ in batch])
-        self._start([item for item in following if item is not None], now)
+        starting = [
+            item
+            for ended in batch
+            for item in self._lanes.leave(ended.held.webhook.id, pace_of(ended.outcome, STALL_MS), now)
+        ]
+        left = [ended.held for ended in batch]
+        self._finished.extend(messages_of(left))
+        self._follow(following)  # before all is let go: then who waits for the end knows that there is more
+        self._places.forget(left)
+        self._start(starting, now)
 
-    def _put_back_stalled(self) -> None:
-        now = now_ms()
-        self._put_back(self._lanes.take_stalled(now), now)
+    def _follow(self, following: Sequence[str]) -> None:
+        """Go on with deliveries whose turn has come, unless that is for another process."""
+        ours = self._places.not_held(following)
+        if self._is_stopping:
+            self._desk.run(partial(enqueue_turns, self._services, ours))
+        elif ours:
+            self._places.expect(len(ours))
+            self._lookups.by_turn(ours, self._places.departures.ask())
 
-    def _put_back(self, items: Sequence[Held], now: int) -> None:
-        if items:
-            self._forget(items)
-            self._desk.run(partial(put_back, self._consumer, items, now + PUT_BACK_MS))
+    def _put_aside(self, items: Sequence[Held], *, hold: bool) -> None:
+        """Hold `items` in the database until they are fed, or put them back for a while."""
+        if not items:
+            return
+        self._places.forget(items)
+        ids = [item.due.id for item in items]
+        if hold:
+            aside = partial(outbox.hold, ids, {item.webhook.id for item in items})
+        else:
+            aside = partial(outbox.put_back, ids, now_ms() + PUT_BACK_MS)
+        self._desk.run(partial(put_aside, self._services, self._consumer, items, aside))
 
     def _requeue_waiting(self) -> None:
-        waiting = self._lanes.take_all()
-        self._consumer.requeue([item.message for item in waiting])
-        self._forget(waiting)
-
-    def _forget(self, items: Sequence[Held]) -> None:
-        for item in items:
-            del self._held[item.due.id]
-        self._departures.note([item.due.id for item in items])
-        with self._changed:
-            self._changed.notify_all()
+        waiting = [*self._lanes.take_all(), *self._later.values()]
+        self._later.clear()
+        self._places.forget(waiting)
+        give_back(self._services, self._consumer, waiting)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -10,8 +10,11 @@ from dramatiq.broker import MessageProxy
 
 from app import outbox
 from app.attempts import Attempt, Due, request_for
+from app.clock import now_ms
+from app.delivery import Made
 from app.errors import DatabaseUnavailable, HooklineError
 from app.exchange import Outcome, Request
+from app.fairness import Pace
 from app.matching import Webhook
 from app.models import SUCCESS
 from app.queue import DELIVERIES, BatchConsumer
@@ -23,14 +26,18 @@ Item = TypeVar("Item")
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
+# What a worker has been pointed at: deliveries by id, with the message, or None where it needed none to know.
+Named = Mapping[str, MessageProxy | None]
+
 
 @dataclass(slots=True)
 class Held:
     """A delivery in this process's hands, from its message until that is acknowledged."""
 
-    message: MessageProxy
+    message: MessageProxy | None
     due: Due
     webhook: Webhook
+    behind: Sequence[Due] = ()  # ordered deliveries that may be sent as soon as this one has succeeded
 
 
 class Ended(NamedTuple):
@@ -40,6 +47,11 @@ class Ended(NamedTuple):
     request: Request
     outcome: Outcome
 
+    @property
+    def made(self) -> Made:
+        """What there is to record."""
+        return Made(self.held.due, self.held.webhook, self.request, self.outcome)
+
 
 class Departures:
     """Which deliveries have left this process's hands since a moment.
@@ -48,27 +60,73 @@ class Departures:
     """
 
     def __init__(self) -> None:
-        self.now = 0
+        self._now = 0
         self._moments: dict[str, int] = {}
+        self._asking: list[int] = []
+
+    def ask(self) -> int:
+        """Return the present moment, to be asked about later and then to be given to `done`."""
+        self._asking.append(self._now)
+        return self._now
 
     def note(self, delivery_ids: Iterable[str]) -> None:
         """Note that deliveries leave at this moment."""
-        self.now += 1
-        self._moments.update(dict.fromkeys(delivery_ids, self.now))
+        self._now += 1
+        self._moments.update(dict.fromkeys(delivery_ids, self._now))
 
     def has_left(self, delivery_id: str, since: int) -> bool:
         """Return whether a delivery has left after the moment `since`."""
         return self._moments.get(delivery_id, 0) > since
 
-    def forget(self, until: int) -> None:
-        """Forget what left up to the moment `until`: nobody asks for longer ago any more."""
+    def done(self, since: int) -> None:
+        """Forget what left before all moments that are still to be asked about."""
+        self._asking.remove(since)
+        until = min(self._asking, default=self._now)
         self._moments = {left: moment for left, moment in self._moments.items() if moment > until}
+
+
+class Pause:
+    """The time for which a database that is away is left alone."""
+
+    def __init__(self, pause_ms: int) -> None:
+        self._pause_ms = pause_ms
+        self._until = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether nobody should ask now."""
+        return self._until > now_ms()
+
+    @property
+    def was_on(self) -> bool:
+        """Whether nobody has had an answer since the last pause began."""
+        return self._until > 0
+
+    def begin(self) -> None:
+        """Say that the database is away."""
+        self._until = now_ms() + self._pause_ms
+
+    def end(self) -> None:
+        """Say that it has answered."""
+        self._until = 0
 
 
 def delivery_id(message: MessageProxy) -> str:
     """Return what a message points at; "", which is no delivery, where a stranger put something else on the queue."""
     found = message.args[0] if message.args else ""
     return found if isinstance(found, str) and _ID.fullmatch(found) else ""
+
+
+def messages_of(items: Iterable[Held]) -> list[MessageProxy]:
+    """Return the messages that `items` came by."""
+    return [item.message for item in items if item.message is not None]
+
+
+def pace_of(outcome: Outcome, quick_ms: int) -> Pace:
+    """Return how a request ended: within `quick_ms`, later with an answer, or later without."""
+    if outcome.duration_ms < quick_ms:
+        return "quick"
+    return "slow" if outcome.error is None else "failed"
 
 
 def apart(work: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> bool:
@@ -99,16 +157,29 @@ def requests_for(services: Services, items: Sequence[Held], now: int) -> tuple[l
     return sendable, unreadable
 
 
-def put_back(consumer: BatchConsumer, items: Sequence[Held], until: int) -> None:
-    """Leave `items` to the sweeper from `until` on; where the database is away, to the queue."""
-    messages = [item.message for item in items]
+def give_back(services: Services, consumer: BatchConsumer, items: Sequence[Held]) -> None:
+    """Return `items` to the queue. Raises nothing: what can't be enqueued now is found by the sweeper."""
+    consumer.requeue(messages_of(items))
+    enqueue_turns(services, [item.due.id for item in items if item.message is None])
+
+
+def enqueue_turns(services: Services, delivery_ids: Sequence[str]) -> None:
+    """Make messages for deliveries that came without one. Raises nothing, as `give_back`."""
     try:
-        outbox.put_back([item.due.id for item in items], until)
+        outbox.enqueue(services.broker, delivery_ids)
     except DatabaseUnavailable as error:
         log.error("queue=%s waits: %s", DELIVERIES, error)
-        consumer.requeue(messages)
+
+
+def put_aside(services: Services, consumer: BatchConsumer, items: Sequence[Held], aside: Callable[[], None]) -> None:
+    """Have `aside` change the rows of `items`, and acknowledge them; where the database is away, give them back."""
+    try:
+        aside()
+    except DatabaseUnavailable as error:
+        log.error("queue=%s waits: %s", DELIVERIES, error)
+        give_back(services, consumer, items)
     else:
-        consumer.ack_many(messages)
+        consumer.ack_many(messages_of(items))
 
 
 def log_attempt(attempt: Attempt, outcome: Outcome) -> None:

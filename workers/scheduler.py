@@ -1,4 +1,5 @@
-"""The clockwork: sweeping every second, counting logs every minute, pruning every hour.
+"""The clockwork: sweeping and working off jobs every second, feeding twice, counting logs every minute, pruning
+every hour.
 
 Several schedulers may run at once: one holds the lease and works, the others wait for it.
 """
@@ -16,9 +17,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from app.clock import now_ms
 from app.errors import ServiceUnavailable
+from app.feeder import FEED_MS, Feeder
+from app.jobs import work
 from app.log_counts import count_logs
 from app.retention import prune
 from app.services import Services
+from app.strays import recover_strays
 from app.sweep import sweep
 from workers.lease import RENEW_S, Lease
 
@@ -26,7 +30,9 @@ log = logging.getLogger(__name__)
 
 ROLE = "scheduler"
 SWEEP_S = 1
+WORK_S = 1
 COUNT_S = 60
+RECOVER_S = 60
 PRUNE_S = 3_600
 JOB_DEFAULTS = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
 
@@ -43,7 +49,14 @@ def start_scheduler(services: Services, ending: threading.Event, lease: Lease | 
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that a slow one delays
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
     prune_until, count_until = partial(prune_once, ending=ending), partial(count_once, ending=ending)
-    jobs: tuple[tuple[Job, int], ...] = ((sweep_once, SWEEP_S), (count_until, COUNT_S), (prune_until, PRUNE_S))
+    jobs: tuple[tuple[Job, float], ...] = (
+        (sweep_once, SWEEP_S),
+        (partial(work_once, ending=ending), WORK_S),
+        (partial(feed_once, feeder=Feeder()), FEED_MS / 1000),
+        (recover_once, RECOVER_S),
+        (count_until, COUNT_S),
+        (prune_until, PRUNE_S),
+    )
     if lease is not None:
         renew_once(lease)
         jobs = tuple((partial(_if_held, lease, job), seconds) for job, seconds in jobs)
@@ -91,6 +104,33 @@ def sweep_once(services: Services) -> None:
     else:
         if swept:
             log.info("swept=%d deliveries enqueued", swept)
+
+
+def feed_once(services: Services, feeder: Feeder) -> None:
+    """Feed held deliveries."""
+    try:
+        feeder.feed(services.broker, now_ms())
+    except ServiceUnavailable as error:
+        log.error("feeding waits: %s", error)
+
+
+def recover_once(services: Services) -> None:
+    """Recover deliveries that nobody would see to, and say so: there should be none."""
+    try:
+        recovered = recover_strays(now_ms())
+    except ServiceUnavailable as error:
+        log.error("recovering waits: %s", error)
+    else:
+        if recovered:
+            log.warning("recovered=%d deliveries that nobody saw to", recovered)
+
+
+def work_once(services: Services, ending: threading.Event | None = None) -> None:
+    """Work off callers' bulk actions. Where `ending` is set, stop after the batch that is under way."""
+    try:
+        work(services, now_ms(), (ending or threading.Event()).is_set)
+    except ServiceUnavailable as error:
+        log.error("jobs wait: %s", error)
 
 
 def count_once(services: Services, ending: threading.Event | None = None) -> None:

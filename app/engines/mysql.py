@@ -22,6 +22,8 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
     char_length = "CHAR_LENGTH"
 
     def __init__(self, **parameters: Any) -> None:
+        from pymysql.constants import CLIENT
+
         parameters = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": READ_TIMEOUT_S,
@@ -29,6 +31,8 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
             **parameters,
             # Not for a URL to change: in another character set or mode, a literal of ours could end early.
             "charset": "utf8mb4",
+            # A row that was to be changed and is there counts as changed, as on the others.
+            "client_flag": CLIENT.FOUND_ROWS,
             "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
         }
         # TEXT ends at 64 KiB there.

@@ -80,7 +80,7 @@ def up(_migrator: Any, db: Any) -> None:
     )
     present = {index.name for index in db.get_indexes("delivery")}
     by_state = Held.index(Held.webhook_id, Held.state, Held.id, name="delivery_webhook_id_state_id", safe=not is_mysql)
-    in_order = Held.index(Held.webhook_id, Held.order_key, Held.position, name=_ORDER, safe=not is_mysql)
+    in_order = Held.index(Held.order_key, Held.position, name=_ORDER, safe=not is_mysql)
     if not is_mysql:
         in_order = in_order.where(SQL("order_key IS NOT NULL"))
     for name, index in (("delivery_webhook_id_state_id", by_state), (_ORDER, in_order)):

@@ -6,7 +6,7 @@ from workers.in_hand import Departures
 def test_what_left_after_a_moment_has_left_since_and_what_left_before_has_not() -> None:
     departures = Departures()
     departures.note(["a"])
-    since = departures.now
+    since = departures.ask()
     departures.note(["b", "c"])
     assert [name for name in "abcd" if departures.has_left(name, since)] == ["b", "c"]
 
@@ -14,16 +14,25 @@ def test_what_left_after_a_moment_has_left_since_and_what_left_before_has_not() 
 def test_one_that_leaves_again_has_left_since() -> None:
     departures = Departures()
     departures.note(["a"])
-    since = departures.now
+    since = departures.ask()
     departures.note(["a"])
     assert departures.has_left("a", since)
 
 
-def test_what_left_up_to_a_moment_is_forgotten_and_later_ones_are_not() -> None:
+def test_once_nobody_is_to_ask_any_more_nothing_is_remembered() -> None:
     departures = Departures()
+    since = departures.ask()
     departures.note(["a"])
-    since = departures.now
-    departures.note(["b"])
-    departures.forget(since)
+    departures.done(since)
     assert not departures.has_left("a", 0)
-    assert departures.has_left("b", 0)
+
+
+def test_what_is_still_to_be_asked_about_is_remembered() -> None:
+    departures = Departures()
+    early = departures.ask()
+    departures.note(["a"])
+    late = departures.ask()
+    departures.done(late)
+    assert departures.has_left("a", early)
+    departures.done(early)
+    assert not departures.has_left("a", early)

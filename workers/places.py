@@ -1,0 +1,61 @@
+"""The places of a worker process: what it has in hand, how much more it can take, and what has left since."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from workers.in_hand import Departures, Held
+
+ROOM_S = 0.005
+# How many deliveries may wait in lines and for their time, as a multiple of those that may be under way.
+LINES = 4
+
+
+class Places:
+    """Counts what is held. Any thread may wait for room; the rest is for the transport's thread, but for `expect`."""
+
+    def __init__(self, limit: int, waiting: Callable[[], int], is_open: Callable[[], bool]) -> None:
+        self.held: dict[str, Held] = {}
+        self.departures = Departures()
+        self._limit = limit
+        self._worthwhile = limit // 8
+        self._waiting = waiting  # how many of those held are not under way
+        self._is_open = is_open
+        self._incoming = 0  # deliveries pointed at and not yet looked at
+        self._changed = threading.Condition()
+
+    def room(self, timeout_s: float) -> int:
+        """Wait for a free place up to `timeout_s`, and return how many deliveries can be taken."""
+        with self._changed:
+            if self._changed.wait_for(lambda: self._free() > 0, timeout_s):
+                # Nearly full, places come one by one; for a few at a time the round trips would cost most.
+                self._changed.wait_for(lambda: self._free() >= self._worthwhile, ROOM_S)
+            return self._free()
+
+    def are_empty(self, timeout_s: float) -> bool:
+        """Wait until nothing is held or expected, up to `timeout_s`, and return whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self.held and not self._incoming, timeout_s)
+
+    def expect(self, count: int) -> None:
+        """Reserve places for deliveries that are pointed at, or give up so many reservations."""
+        with self._changed:
+            self._incoming += count
+            self._changed.notify_all()
+
+    def forget(self, items: Sequence[Held]) -> None:
+        """Let go of `items`."""
+        for item in items:
+            del self.held[item.due.id]
+        self.departures.note([item.due.id for item in items])
+        with self._changed:
+            self._changed.notify_all()
+
+    def not_held(self, names: Iterable[str]) -> list[str]:
+        """Return those of the deliveries that are not held."""
+        return [name for name in names if name not in self.held]
+
+    def _free(self) -> int:
+        if not self._is_open():
+            return 0
+        held = len(self.held) + self._incoming
+        return min(self._limit - held + self._waiting(), LINES * self._limit - held)
