@@ -10,6 +10,7 @@ It never repeats a call by itself: an event with an `eventId` can be published a
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
 import requests
 
@@ -107,8 +108,9 @@ class Client:
         return cast(Sequence[Json], self._data("GET", "/webhook/list", params=query))
 
     def secret(self, webhook_id: str) -> str:
-        """Return the secret with which deliveries to the webhook are signed."""
-        return cast(str, self._data("GET", f"/webhook/secret/{webhook_id}")["secret"])
+        """Return what verifies deliveries to the webhook: its secret, or its public key where `signing` is v1a."""
+        shown = self._data("GET", f"/webhook/secret/{webhook_id}")
+        return cast(str, shown["secret"] or shown["publicKey"])
 
     def test(self, webhook_id: str) -> Json:
         """Send a WEBHOOK_TEST now and return the log of it."""
@@ -130,6 +132,49 @@ class Client:
         """Publish `events`, all or none. When it returns, they and their deliveries are durable."""
         data = self._data("POST", "/event/publish", json=list(events))
         return Published(data["accepted"], data["duplicates"], data["matched"], data["eventIds"])
+
+    def event(self, event_id: str) -> Json:
+        """Return an event, and its `deliveries` to the webhooks that the caller may manage."""
+        return cast(Json, self._data("GET", f"/event/{quote(event_id, safe='')}"))
+
+    def events(self, **filters: Any) -> Json:
+        """Return a page of events, newest first: `records`, and `nextCursor`, to be given as `cursor` for the next."""
+        return cast(Json, self._data("GET", "/event/list", params=filters))
+
+    def deliveries(self, webhook_id: str, **filters: Any) -> Json:
+        """Return a page of what is owed to a webhook or was given up, oldest first; see `events`."""
+        return cast(Json, self._data("GET", "/delivery/list", params={"webHookId": webhook_id, **filters}))
+
+    def delivery(self, delivery_id: str) -> Json:
+        """Return a delivery."""
+        return cast(Json, self._data("GET", f"/delivery/{delivery_id}"))
+
+    def resend(self, delivery_id: str) -> Json:
+        """Have a delivery sent again, and return it."""
+        return cast(Json, self._data("POST", f"/delivery/resend/{delivery_id}"))
+
+    def resend_failed(self, webhook_id: str, key: str | None = None, **filters: Any) -> Json:
+        """Have what failed sent again, and return the job. The same `key` asks for the same job."""
+        return self._start("/delivery/resend", key, {"webHookId": webhook_id, **filters})
+
+    def replay(self, webhook_id: str, start_date: str, key: str | None = None, **filters: Any) -> Json:
+        """Have the events that a webhook missed sent to it, and return the job; see `resend_failed`."""
+        return self._start("/event/replay", key, {"webHookId": webhook_id, "startDate": start_date, **filters})
+
+    def job(self, job_id: str) -> Json:
+        """Return a job: its `state`, and how much is `done`."""
+        return cast(Json, self._data("GET", f"/delivery/job/{job_id}"))
+
+    def jobs(self, webhook_id: str, **page: Any) -> Json:
+        """Return a page of a webhook's jobs, newest first; see `events`."""
+        return cast(Json, self._data("GET", "/delivery/job/list", params={"webHookId": webhook_id, **page}))
+
+    def cancel_job(self, job_id: str) -> Json:
+        """Cancel a job that has not ended, and return it."""
+        return cast(Json, self._data("POST", f"/delivery/job/cancel/{job_id}"))
+
+    def _start(self, path: str, key: str | None, body: Json) -> Json:
+        return cast(Json, self._data("POST", path, json=body, headers={"Idempotency-Key": key} if key else {}))
 
     def _data(self, method: str, path: str, **options: Any) -> Any:
         return self._send(method, path, **options).json()["data"]

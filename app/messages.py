@@ -70,6 +70,43 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "{field} is masked and is not the mask of the stored value; give the value itself",
         "参数 {field} 是掩码，且与已存储的值不符，请提供实际的值",
     ),
+    "not_seconds": (
+        "{field} must be a number of seconds from {low} to {high}, or 0 for what the settings say",
+        "参数 {field} 必须是 {low} 到 {high} 之间的秒数，0 表示采用系统设置",
+    ),
+    "duration_form": (
+        "{field}: {value} is not a duration such as 5s, 5m or 2h",
+        "参数 {field}：{value} 不是形如 5s、5m 或 2h 的时长",
+    ),
+    "duration_range": ("{field} must be from {low} to {high}", "参数 {field} 必须在 {low} 到 {high} 之间"),
+    "certificate_unreadable": (
+        "{field} holds no certificate that can be read; give the chain and the key as PEM",
+        "参数 {field} 中没有可读取的证书，请以 PEM 格式提供证书链和私钥",
+    ),
+    "certificate_key": (
+        "{field} must hold one private key, not encrypted",
+        "参数 {field} 必须包含一个未加密的私钥",
+    ),
+    "certificate_mismatch": (
+        "{field}: the private key does not belong to the first certificate",
+        "参数 {field}：私钥与第一个证书不匹配",
+    ),
+    "pending_alone": (
+        "{field} may be given only together with enabled: true",
+        "参数 {field} 只能与 enabled: true 一起使用",
+    ),
+    "trigger_operational": (
+        "{field}: {value} is for webhooks of SYSTEM and of projects only",
+        "参数 {field}：{value} 仅可用于 SYSTEM 或项目的 webhook",
+    ),
+    "secret_form": (
+        "{field} must be whsec_ and the base64 of {low} to {high} bytes",
+        "参数 {field} 必须是 whsec_ 加上 {low} 到 {high} 字节的 base64",
+    ),
+    "secret_scheme": (
+        "{field} may be given only where signing is v1; a key pair is always made here",
+        "参数 {field} 仅在 signing 为 v1 时可用，密钥对始终由服务端生成",
+    ),
     # logs
     "date_form": (
         "{field} must be a date such as 2021-12-27T00:00:00.000",
@@ -115,6 +152,30 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "resource_not_found": ("no such resource", "资源不存在"),
     "method_not_allowed": ("method not allowed", "不支持该请求方法"),
     "request_refused": ("the request can't be read", "无法解析该请求"),
+    "event_not_found": ("event not found", "事件不存在"),
+    "delivery_not_found": ("delivery not found", "投递不存在"),
+    "job_not_found": ("job not found", "任务不存在"),
+    # sending again
+    "events_unscoped": (
+        "{field} is required of users who are not administrators",
+        "非管理员用户必须提供参数 {field}",
+    ),
+    "events_forbidden": ("you may not see all events of {value}", "没有权限查看 {value} 的全部事件"),
+    "webhook_deleted": ("the webhook was deleted", "webhook 已被删除"),
+    "webhook_disabled": ("{field}: the webhook is disabled; enable it first", "参数 {field}：webhook 已停用，请先启用"),
+    "job_unfinished": (
+        "job {value} of this webhook is not finished yet; wait for its end or cancel it",
+        "该 webhook 的任务 {value} 尚未结束，请等待其结束或取消",
+    ),
+    "job_finished": ("the job has ended already: {value}", "任务已结束：{value}"),
+    "key_form": (
+        "{field} must be 1 to {limit} visible ASCII characters",
+        "{field} 必须是 1 到 {limit} 个可见的 ASCII 字符",
+    ),
+    "key_reused": (
+        "{field} was given before with another request, job {value}",
+        "{field} 已用于另一请求，任务 {value}",
+    ),
     # our fault
     "unexpected": ("unexpected error; give the trace id when you report it", "系统错误，反馈时请提供 traceId"),
     "unavailable": ("the service is unavailable; try again later", "服务暂不可用，请稍后重试"),

@@ -9,7 +9,7 @@ from peewee import Model, fn
 from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.ids import first_id_at
 from app.log_counts import HOUR_MS, forget_before
-from app.models import Delivery, Event, Webhook, WebhookLog
+from app.models import Delivery, Event, Job, Webhook, WebhookLog
 
 DAY_MS = 86_400_000
 BATCH = 1_000
@@ -33,6 +33,7 @@ def prune(retention_days: int, now: int, pause: Callable[[float], None] = time.s
     before = (now - retention_days * DAY_MS) // HOUR_MS * HOUR_MS  # whole hours, as they are counted
     logs = _prune_logs(before, pause)
     forget_before(before)
+    _prune_jobs(before)
     return Pruned(logs, _prune_events(before, pause), _prune_tombstones(before))
 
 
@@ -86,6 +87,13 @@ def _unlogged(event_ids: set[str]) -> list[str]:
     query = WebhookLog.select(WebhookLog.event_id).where(WebhookLog.event_id.in_(list(event_ids)))
     with unavailable():
         return list(event_ids.difference(_ids(query.tuples())))
+
+
+@repeat_on_conflict
+def _prune_jobs(before: int) -> None:
+    """Remove bulk actions that were asked for long ago and have ended."""
+    with write_transaction():
+        Job.delete().where(Job.id < first_id_at(before), Job.finished_at.is_null(is_null=False)).execute()
 
 
 @repeat_on_conflict

@@ -122,6 +122,14 @@ def test_update_sends_the_id_with_the_changes(server: Server, client: Client) ->
         (lambda client: client.retry("l"), "POST /webhook/retry/l"),
         (lambda client: client.logs("w"), "GET /log/list/w"),
         (lambda client: client.log_page("w", 2, status="FAIL"), "GET /log/list/w?pageNumber=2&status=FAIL"),
+        (lambda client: client.event("a/b"), "GET /event/a%2Fb"),
+        (lambda client: client.events(projectId="p", pageSize=5), "GET /event/list?projectId=p&pageSize=5"),
+        (lambda client: client.deliveries("w", state="DEAD"), "GET /delivery/list?webHookId=w&state=DEAD"),
+        (lambda client: client.delivery("d"), "GET /delivery/d"),
+        (lambda client: client.resend("d"), "POST /delivery/resend/d"),
+        (lambda client: client.job("j"), "GET /delivery/job/j"),
+        (lambda client: client.jobs("w", cursor="c"), "GET /delivery/job/list?webHookId=w&cursor=c"),
+        (lambda client: client.cancel_job("j"), "POST /delivery/job/cancel/j"),
     ],
 )
 def test_each_endpoint_has_a_method_that_returns_its_data(
@@ -132,10 +140,38 @@ def test_each_endpoint_has_a_method_that_returns_its_data(
     assert server.seen[0][:2] == tuple(request_line.replace(" /", " /webhook/api/", 1).split(" "))
 
 
+@pytest.mark.parametrize(
+    ("call", "path", "body"),
+    [
+        (
+            lambda client, key: client.resend_failed("w", key, state=["DEAD"]),
+            "/delivery/resend",
+            {"webHookId": "w", "state": ["DEAD"]},
+        ),
+        (
+            lambda client, key: client.replay("w", "2021-12-27T00:00:00", key, type="NODE_CREATED"),
+            "/event/replay",
+            {"webHookId": "w", "startDate": "2021-12-27T00:00:00", "type": "NODE_CREATED"},
+        ),
+    ],
+)
+def test_bulk_actions_may_have_a_key(server: Server, client: Client, call: Any, path: str, body: Any) -> None:
+    server.gives({"id": "j"})
+    assert [call(client, None), call(client, "k")] == [{"id": "j"}] * 2
+    assert [seen.headers.get("Idempotency-Key") for seen in server.seen] == [None, "k"]
+    assert {(seen.method, seen.path) for seen in server.seen} == {("POST", f"/webhook/api{path}")}
+    assert server.seen[0].body == server.seen[1].body == body
+
+
 def test_secret_returns_the_text(server: Server, client: Client) -> None:
     server.gives({"secret": "whsec_x"})
     assert client.secret("w") == "whsec_x"
     assert server.seen[0].path == "/webhook/api/webhook/secret/w"
+
+
+def test_secret_returns_the_public_key_of_a_pair(server: Server, client: Client) -> None:
+    server.gives({"signing": "v1a", "secret": None, "publicKey": "whpk_x", "previous": None})
+    assert client.secret("w") == "whpk_x"
 
 
 def test_publish_returns_what_became_of_the_events(server: Server, client: Client) -> None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from config.settings import SettingsError, load_settings, parse_duration_ms
+from tests.certificates import authority
 
 BAD = {
     "DATABASE_URL": [
@@ -28,6 +29,17 @@ BAD = {
     "PORT": ["0", "65536", "-1", "8o8o", "80.5"],
     "TIMEZONE": ["Mars/Base", "../etc/passwd", "/etc/localtime", "UTC\0", "x" * 300],
     "ALLOW_NETWORKS": ["10.0.0.0/33", "10.0.0.1/8", "localhost", "10.0.0.0/8,x", "1.2.3.4.5"],
+    "CA_BUNDLE": ["/nowhere/ca.pem", "/", __file__],
+    "OUTBOUND_PROXY": [
+        "proxy:3128",
+        "http://proxy",
+        "http://proxy:0",
+        "http://proxy:65536",
+        "ftp://proxy:3128",
+        "socks5://proxy:1080",
+        "http://proxy:3128/path",
+        "http://[::1:3128",
+    ],
     "LOG_RETENTION_DAYS": ["0", "-1", "36501", "90d", "1e9"],
     "RETRY_SCHEDULE": ["5", "5s;5m", "soon", "-5s", "1w", ",".join(["1s"] * 51)],
     "RETRY_JITTER": ["-0.1", "1.1", "20%", "nan", "inf", "1e-3"],
@@ -184,3 +196,52 @@ def test_a_refused_url_shows_no_password(url: str) -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL") as refused:
         load_settings({"DATABASE_URL": url, "HOOKLINE_SECRET_KEY": "k"})
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["amy:s3cret@proxy:3128", "http://amy:s3cret@proxy", "http://amy:s3/cret@proxy:1", "http://amy:x@s3cret@proxy:1"],
+)
+def test_a_refused_proxy_shows_no_password(proxy: str) -> None:
+    with pytest.raises(SettingsError, match=r"^OUTBOUND_PROXY=.* is not usable: give http://") as refused:
+        load_settings({"OUTBOUND_PROXY": proxy})
+    assert "s3" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "username", "password"),
+    [
+        ("http://proxy.example:3128", "http://proxy.example:3128", "", ""),
+        ("HTTPS://Proxy.example:443/", "https://proxy.example:443", "", ""),
+        ("socks5h://[::1]:1080", "socks5h://[::1]:1080", "", ""),
+        ("http://amy:s3cret@10.0.0.1:3128", "http://10.0.0.1:3128", "amy", "s3cret"),
+        ("http://amy:p%40ss%2Fw:rd@proxy:3128", "http://proxy:3128", "amy", "p@ss/w:rd"),
+    ],
+)
+def test_a_proxy_is_told_from_its_credentials(given: str, url: str, username: str, password: str) -> None:
+    proxy = load_settings({"OUTBOUND_PROXY": given}).outbound_proxy
+    assert proxy is not None
+    assert (proxy.url, proxy.username, proxy.password) == (url, username, password)
+    assert repr(proxy) == f"Proxy(url={url!r})"
+
+
+def test_a_bundle_is_read_at_once_and_what_is_not_a_certificate_in_it_is_left_out(tmp_path: Path) -> None:
+    first, second = authority("First"), authority("Second")
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(f"# 第一\n{first.pem}\n# second\n{second.pem}{second.key_pem}", encoding="utf-8")
+    assert load_settings({"CA_BUNDLE": str(bundle)}).ca_bundle == f"{first.pem}{second.pem}"
+
+
+def test_a_broken_certificate_in_a_bundle_is_refused(tmp_path: Path) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(authority().pem + "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n")
+    with pytest.raises(SettingsError, match=r"^CA_BUNDLE=.* is not usable: a certificate in that file is broken$"):
+        load_settings({"CA_BUNDLE": str(bundle)})
+
+
+def test_a_bundle_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"No such file or directory$"):
+        load_settings({"CA_BUNDLE": str(tmp_path / "ca.pem")})
+    (tmp_path / "ca.pem").touch()
+    with pytest.raises(SettingsError, match="no certificate is in that file"):
+        load_settings({"CA_BUNDLE": str(tmp_path / "ca.pem")})

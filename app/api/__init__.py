@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from app.api.deliveries import deliveries
 from app.api.errors import register_errors
 from app.api.events import events
 from app.api.health import health
@@ -11,6 +12,6 @@ from app.api.webhooks import webhooks
 
 def register_api(app: Flask) -> None:
     """Add the API and the form of its error answers to `app`."""
-    for resource in (webhooks, logs, events, health):
+    for resource in (webhooks, logs, events, deliveries, health):
         app.register_blueprint(resource)
     register_errors(app)

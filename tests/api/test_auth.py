@@ -21,12 +21,23 @@ ENDPOINTS = [
     ("GET", f"/webhook/{ID}"),
     ("GET", "/webhook/list"),
     ("GET", f"/webhook/secret/{ID}"),
+    ("POST", f"/webhook/secret/rotate/{ID}"),
     ("GET", f"/webhook/test/{ID}"),
     ("POST", f"/webhook/test/{ID}"),
     ("GET", f"/webhook/retry/{ID}"),
     ("POST", f"/webhook/retry/{ID}"),
     ("GET", f"/log/list/{ID}"),
     ("POST", "/event/publish"),
+    ("GET", "/event/list"),
+    ("GET", "/event/some-id"),
+    ("POST", "/event/replay"),
+    ("GET", f"/delivery/list?webHookId={ID}"),
+    ("GET", f"/delivery/{ID}"),
+    ("POST", f"/delivery/resend/{ID}"),
+    ("POST", "/delivery/resend"),
+    ("GET", f"/delivery/job/{ID}"),
+    ("GET", f"/delivery/job/list?webHookId={ID}"),
+    ("POST", f"/delivery/job/cancel/{ID}"),
 ]
 SYSTEM = {"association_type": "SYSTEM", "association_id": ""}
 PROJECT = {"association_type": "PROJECT", "association_id": "p"}
@@ -131,6 +142,7 @@ def test_webhooks_are_managed_by_those_who_may(
     for method, path, body in (
         ("GET", f"/webhook/{webhook_id}", None),
         ("GET", f"/webhook/secret/{webhook_id}", None),
+        ("POST", f"/webhook/secret/rotate/{webhook_id}", None),
         ("GET", f"/log/list/{webhook_id}", None),
         ("GET", f"/log/list/{webhook_id}?pageNumber=1", None),
         ("PUT", "/webhook/update", {"id": webhook_id, "url": "http://changed"}),
