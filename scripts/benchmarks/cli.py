@@ -36,7 +36,9 @@ fanout      one event to 1,000 webhooks: publish to last log row
 matching    publish cost beside 10, 1,000 and 100,000 webhooks
 idle        CPU share of an idle server
 memory      resident memory of the worker with 512 requests in flight; with Redis, also with a million messages waiting
-neighbours  latency alone, and beside 10,000 deliveries due to a receiver that never answers
+neighbours  healthy webhooks alone, beside one in five that hangs, and beside one with 100,000 deliveries due
+ordered     throughput in order over 1,000 keys against none, and one key against its receiver's pace
+limited     requests in 20 s to a webhook with a limit of 50 a second
 second      throughput with two worker processes against one; with Redis only
 libcurl     a bare loop of libcurl straight to the receiver, 512 requests in flight
 logs        pages of a webhook's log with 1,000,000 of 10,000,000 rows, count included

@@ -26,7 +26,8 @@ class Load:
     """What to publish, and where: `events` events of `size` bytes, numbered from `first`, over `repositories`
     repositories in turn.
 
-    `pace` is calls a second, 0 for as fast as the answers come. The run is given up after `timeout_s` seconds.
+    Where `keys` is given, they are of so many resources in turn. `pace` is calls a second, 0 for as fast as the answers
+    come. The run is given up after `timeout_s` seconds.
     """
 
     url: str = ""
@@ -37,6 +38,7 @@ class Load:
     batch: int = 1
     repositories: int = 1
     first_repository: int = 0
+    keys: int = 0
     size: int = EVENT_SIZE
     pace: float = 0.0
     timeout_s: float = 120.0
@@ -167,7 +169,12 @@ class Driver:
 def bodies_of(load: Load) -> Iterator[bytes]:
     """Yield the body of each call of `load`."""
     events = [
-        make_event(load.first + number, repository(load.first_repository + number % load.repositories), load.size)
+        make_event(
+            load.first + number,
+            repository(load.first_repository + number % load.repositories),
+            load.size,
+            key=number % load.keys if load.keys else None,
+        )
         for number in range(load.events)
     ]
     if load.batch == 1:

@@ -24,10 +24,14 @@ def repository(number: int) -> str:
     return f"r{number}"
 
 
-def make_event(number: int, repo_name: str, size: int = EVENT_SIZE) -> bytes:
-    """Return the event `number` as JSON of `size` bytes: a new node in `repo_name`, with its metadata."""
-    event = _event(number, repo_name, "")
-    event = _event(number, repo_name, _filler(size - len(_encode(event))))
+def make_event(number: int, repo_name: str, size: int = EVENT_SIZE, *, key: int | None = None) -> bytes:
+    """Return the event `number` as JSON of `size` bytes: a new node in `repo_name`, with its metadata.
+
+    The node is one of its own, or the one that `key` numbers.
+    """
+    name = mark_of(number) if key is None else f"node-{key:08d}"
+    event = _event(number, repo_name, name, "")
+    event = _event(number, repo_name, name, _filler(size - len(_encode(event))))
     return _encode(event)
 
 
@@ -36,12 +40,12 @@ def make_batch(events: Sequence[bytes]) -> bytes:
     return b"[" + b",".join(events) + b"]"
 
 
-def _event(number: int, repo_name: str, filler: str) -> dict[str, object]:
+def _event(number: int, repo_name: str, name: str, filler: str) -> dict[str, object]:
     return {
         "type": TRIGGER,
         "projectId": PROJECT,
         "repoName": repo_name,
-        "resourceKey": f"/release/2026/{mark_of(number)}.apk",
+        "resourceKey": f"/release/2026/{name}.apk",
         "userId": "builder",
         "data": {
             "node": {

@@ -17,7 +17,6 @@ from .server import Server, serving
 
 BATCH = 100
 PUBLISHERS = 4  # connections that publish batches
-NEVER_S = 86_400.0
 
 
 class Rig:
@@ -48,10 +47,17 @@ class Rig:
 
 
 @contextmanager
-def rig(context: Context, webhooks: Iterable[tuple[int, int]], *, marks: bool = False) -> Iterator[Rig]:
-    """Give a rig with `webhooks`: the number of each, and that of the repository that it looks at."""
-    with serving(context) as server, running(Receiver(marks=marks)) as receiver:
-        server.register((receiver.url(number), repository) for number, repository in webhooks)
+def rig(
+    context: Context,
+    webhooks: Iterable[tuple[int, int]],
+    *,
+    marks: bool = False,
+    delay_s: float = 0.0,
+    **fields: object,
+) -> Iterator[Rig]:
+    """Give a rig with `webhooks`: the number of each, and that of the repository that it looks at; and its `fields`."""
+    with serving(context) as server, running(Receiver(marks=marks, delay_s=delay_s)) as receiver:
+        server.register(((receiver.url(number), repository) for number, repository in webhooks), **fields)
         server.warm_up(receiver)
         yield Rig(server, receiver)
 
@@ -125,37 +131,6 @@ def fanout(context: Context) -> Sample:
     details = {"webhooks": sizes.fanout_webhooks, "turns_s": turns}
     cpu = {name: statistics.mean(share[name] for share in shares) for name in shares[0]}
     return Sample({"seconds": statistics.median(turns)}, cpu, details)
-
-
-def neighbours(context: Context) -> Sample:
-    """The latencies of `latency`, alone and beside a webhook whose receiver never answers and to which much is due.
-
-    Both on one server. The backlog is published just before the second measurement; each of its attempts lasts until
-    the server gives it up.
-    """
-    sizes = context.sizes
-    load = latency_load(sizes)
-    backlog = Load(connections=PUBLISHERS, events=sizes.neighbour_backlog, batch=BATCH, first_repository=sizes.webhooks)
-    with (
-        rig(context, one_each(sizes.webhooks), marks=True) as ready,
-        running(Receiver(delay_s=NEVER_S)) as silent,
-    ):
-        ready.server.register([(silent.url(0), sizes.webhooks)])
-        watched: Watched = {"receiver": ready.receiver, **ready.server.parts}
-        alone = paced(ready.server.aim(load), ready.receiver, watched, lambda part: context.progress(part / 2))
-        publish(ready.server, replace(backlog, timeout_s=sizes.timeout_s))
-        beside = paced(
-            ready.server.aim(replace(load, first=sizes.latency_events)),
-            ready.receiver,
-            watched,
-            lambda part: context.progress((1 + part) / 2),
-        )
-        ((left,),) = ready.server.database.rows("SELECT count(*) FROM delivery")
-        tried = int(silent.stats()["count"])
-    figures = {f"{name}_alone": value for name, value in alone.figures.items()}
-    figures |= {f"{name}_growth": value / alone.figures[name] for name, value in beside.figures.items()}
-    details = {"backlog": backlog.events, "backlog_left": left, "backlog_tried": tried, "alone": alone.details}
-    return Sample({**beside.figures, **figures}, beside.cpu, {**details, "cpu_alone": alone.cpu, **beside.details})
 
 
 def publish(server: Server, load: Load) -> Outcome:

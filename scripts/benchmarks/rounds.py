@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from app.client import ClientError
 from scripts.backends import BackendError
 
-from . import cost, flow, history
+from . import cost, flow, history, isolation
 from .context import Context, Scenario
 from .figures import FIGURES, NAIVE_RUNS
 from .measure import Sample
@@ -33,7 +33,9 @@ OURS: dict[str, Scenario] = {
     "matching": cost.matching,
     "idle": cost.idle,
     "memory": memory,
-    "neighbours": flow.neighbours,
+    "neighbours": isolation.neighbours,
+    "ordered": isolation.ordered,
+    "limited": isolation.limited,
     "second": flow.second,
     "libcurl": cost.libcurl,
     "logs": history.logs,

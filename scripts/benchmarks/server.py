@@ -130,10 +130,10 @@ class Server:
         session.auth = USER, self._password
         return session
 
-    def register(self, webhooks: Iterable[tuple[str, int]]) -> list[str]:
+    def register(self, webhooks: Iterable[tuple[str, int]], **fields: object) -> list[str]:
         """Register webhooks over the API: the URL of each, and the number of the repository that it looks at.
 
-        Return their ids.
+        All have `fields` too. Return their ids.
         """
         with Client(self.base, user=USER, password=self._password, use_proxy=False) as client:
             return [
@@ -142,6 +142,7 @@ class Server:
                     triggers=[TRIGGER],
                     associationType="REPO",
                     associationId=f"{PROJECT}:{repository(number)}",
+                    **fields,
                 )
                 for url, number in webhooks
             ]
