@@ -37,6 +37,7 @@ matching    publish cost beside 10, 1,000 and 100,000 webhooks
 idle        CPU share of an idle server
 memory      resident memory of the worker with 512 requests in flight; with Redis, also with a million messages waiting
 neighbours  healthy webhooks alone, beside one in five that hangs, and beside one with 100,000 deliveries due
+endurance   the worker's memory over ten minutes beside such neighbours
 ordered     throughput in order over 1,000 keys against none, and one key against its receiver's pace
 limited     requests in 20 s to a webhook with a limit of 50 a second
 second      throughput with two worker processes against one; with Redis only
@@ -45,7 +46,7 @@ logs        pages of a webhook's log with 1,000,000 of 10,000,000 rows, count in
 prune       throughput beside the removal of 500,000 old logs and 500,000 old events
 naive       the plain design alone
 
-Without names, all but logs and prune, which take minutes and gigabytes, and naive.
+Without names, all but logs, prune and endurance, which take minutes and gigabytes, and naive.
 
 With --broker memory the server is the embedded one, `hookline serve`. With --broker redis it is what the Procfile
 starts: `hookline release` first, then web, worker and scheduler. Databases sync to disk; every run starts servers of

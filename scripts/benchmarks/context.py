@@ -41,6 +41,7 @@ class Sizes:
     waiting_messages: int
     bare_calls: int
     neighbour_backlog: int
+    endurance_s: float
     log_rows: int
     log_pages: int
     counting_s: float
@@ -69,6 +70,7 @@ FULL = Sizes(
     waiting_messages=1_000_000,
     bare_calls=50_000,
     neighbour_backlog=100_000,
+    endurance_s=600.0,
     log_rows=10_000_000,
     log_pages=200,
     counting_s=600.0,
@@ -97,6 +99,7 @@ QUICK = Sizes(
     waiting_messages=1_000,
     bare_calls=500,
     neighbour_backlog=100,
+    endurance_s=1.0,
     log_rows=2_000,
     log_pages=5,
     counting_s=30.0,

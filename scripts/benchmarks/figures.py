@@ -110,6 +110,8 @@ FIGURES = (
     Figure(scenario="neighbours", title="latency beside a backlog, p99", key="backlog_p99", unit="ms"),
     Figure(scenario="neighbours", title="p99 beside it : alone", key="backlog_growth", most=1.5, unit="x"),
     Figure(scenario="neighbours", title="growth of the worker by it", key="rss_growth_mb", unit="MB"),
+    Figure(scenario="endurance", title="the worker's memory after ten minutes", key="rss_mb", unit="MB"),
+    Figure(scenario="endurance", title="grown since the second minute", key="growth_mb", most=5, unit="MB"),
     Figure(scenario="ordered", title="throughput over 1,000 keys, unordered", key="unordered", unit="/s"),
     Figure(scenario="ordered", title="in order", key="ordered", unit="/s"),
     Figure(scenario="ordered", title="in order : unordered", key="kept", least=0.6, unit="x"),

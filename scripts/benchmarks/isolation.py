@@ -1,5 +1,6 @@
 """Scenarios of webhooks that hang, have much due, are delivered to in order, or have a rate limit."""
 
+import statistics
 import time
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ HANGING_PART = 5  # one webhook in so many hangs
 KEYS = 1_000
 ONE_KEY_EVENTS = 200
 ONE_KEY_ANSWER_S = 0.02
+ENDURANCE_PACE = 200.0
 RATE_LIMIT = 50
 RATE_S = 20.0
 
@@ -73,6 +75,35 @@ def neighbours(context: Context) -> Sample:
     }
     details = {"backlog": backlog.events, "left": left, "tried": tried, "alone": alone.details, "cpu_rate": shares}
     return Sample(figures, behind.cpu, {**details, "behind": behind.details})
+
+
+def endurance(context: Context) -> Sample:
+    """The memory of the worker over minutes beside webhooks that hang and one with a great backlog, from the first
+    minute to the last."""
+    sizes = context.sizes
+    hanging = max(1, sizes.webhooks // HANGING_PART)
+    healthy = sizes.webhooks - hanging
+    with rig(context, one_each(healthy)) as ready, running(Receiver(delay_s=NEVER_S)) as silent:
+        ready.server.register((silent.url(number), number) for number in range(healthy, sizes.webhooks + 1))
+        backlog = Load(connections=PUBLISHERS, events=sizes.neighbour_backlog, batch=BATCH)
+        publish(ready.server, replace(backlog, first_repository=sizes.webhooks, timeout_s=sizes.timeout_s))
+        events = int(sizes.endurance_s * ENDURANCE_PACE)
+        load = Load(connections=4, events=events, repositories=sizes.webhooks, pace=ENDURANCE_PACE)
+        with driving(ready.server.aim(replace(load, timeout_s=2 * sizes.endurance_s))) as driver:
+            clock = CpuClock({"receiver": ready.receiver, **ready.server.parts})
+            driver.start()
+            begin, samples = time.monotonic(), []
+            while (elapsed := time.monotonic() - begin) < sizes.endurance_s:
+                context.progress(elapsed / sizes.endurance_s)
+                samples.append(ready.server.rss_mb("worker"))
+                time.sleep(min(1.0, sizes.endurance_s / 10))
+            shares = clock.shares()
+            driver.finish()
+        delivered = int(ready.receiver.stats()["count"])
+    tenth = max(1, len(samples) // 10)
+    first, last = statistics.median(samples[tenth : 2 * tenth]), statistics.median(samples[-tenth:])
+    figures = {"rss_mb": last, "growth_mb": last - first}
+    return Sample(figures, shares, {"rss_mb": samples, "published": events, "delivered": delivered})
 
 
 def ordered(context: Context) -> Sample:

@@ -34,6 +34,7 @@ OURS: dict[str, Scenario] = {
     "idle": cost.idle,
     "memory": memory,
     "neighbours": isolation.neighbours,
+    "endurance": isolation.endurance,
     "ordered": isolation.ordered,
     "limited": isolation.limited,
     "second": flow.second,
@@ -41,7 +42,7 @@ OURS: dict[str, Scenario] = {
     "logs": history.logs,
     "prune": history.prune,
 }
-LONG = {"logs", "prune"}  # they load a history
+LONG = {"logs", "prune", "endurance"}  # they load a history, or take their time
 FAILURES = (
     BenchError,
     BackendError,
