@@ -63,13 +63,18 @@ def triage(dues: Sequence[Due], index: WebhookIndex, now: int) -> Triage:
         webhook = index.get(due.webhook_id)
         if webhook is None:
             sorted_.deleted.append(due.id)
-        elif not webhook.enabled or (webhook.is_open and webhook.probe != due.id):
+        elif not is_sendable(due, webhook):
             sorted_.held.append(due)
         elif due.error is not None:
             sorted_.unbuildable.append(unbuildable(due, webhook.url, now, attempt=due.attempt + 1))
         else:
             sorted_.ready.append(Ready(due, webhook))
     return sorted_
+
+
+def is_sendable(due: Due, webhook: Webhook) -> bool:
+    """Return whether a delivery may be sent to its webhook now; where the circuit is open, only the probe. Pure."""
+    return webhook.enabled and (not webhook.is_open or webhook.probe == due.id)
 
 
 def look_up(services: Services, delivery_ids: Sequence[str], now: int, horizon_ms: int = 0) -> list[Ready]:
@@ -93,7 +98,7 @@ def _settle(services: Services, found: Triage, now: int) -> None:
     if found.unbuildable:
         outbox.enqueue(services.broker, services.recorder.record(found.unbuildable, now))
     if found.held:
-        outbox.hold([due.id for due in found.held], {due.webhook_id for due in found.held})
+        outbox.hold([due.id for due in found.held], {due.webhook_id for due in found.held}, now)
     if found.deleted:
         outbox.cancel(found.deleted)
 
@@ -117,7 +122,7 @@ def _paced(services: Services, found: Sequence[Ready], now: int, horizon_ms: int
     ]
     late = [ready for ready, delay in paced if delay is None]
     if late:
-        outbox.hold([ready.due.id for ready in late], {ready.webhook.id for ready in late})
+        outbox.hold([ready.due.id for ready in late], {ready.webhook.id for ready in late}, now)
     return [ready._replace(delay_ms=delay) for ready, delay in paced if delay is not None]
 
 

@@ -91,6 +91,10 @@ class Lanes(Generic[Item]):
             self._set_quick(lane, False)
         return self._take(stalled)
 
+    def take_line(self, key: str) -> list[Item]:
+        """Empty the line of `key`, and return what stood in it."""
+        return self._take({key: self._lanes[key]}) if key in self._lanes else []
+
     def take_all(self) -> list[Item]:
         """Empty every line, and return what stood in them."""
         return self._take(self._lanes)

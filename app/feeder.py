@@ -15,7 +15,7 @@ from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.models import DEAD, HELD, PENDING, Delivery, Webhook
 from app.ordering import head_of
 from app.queue import Broker
-from app.registry import raise_version
+from app.registry import lock_webhooks, raise_version
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,7 @@ def _take(webhook_id: str, limit: int, now: int) -> list[str]:
 def _take_probe(webhook: Backlogged, now: int) -> list[str]:
     """Choose the probe of an open circuit, and return it to be enqueued; where nothing is held, its time is to come."""
     with write_transaction():
+        lock_webhooks([webhook.id])
         probe = _probe_of(webhook.id)
         if probe is None:
             return []
@@ -171,7 +172,7 @@ def _leave_backlog(webhook_id: str) -> None:
     The webhook's row is locked before it is looked for them: whoever holds one locks it too (app.outbox.hold).
     """
     with write_transaction():
-        Webhook.update(last_position=Webhook.last_position).where(Webhook.id == webhook_id).execute()
+        lock_webhooks([webhook_id])
         if not _held(webhook_id, 1):
             Webhook.update(backlog=False, version=raise_version()).where(Webhook.id == webhook_id).execute()
     log.debug("webhook=%s is fed up", webhook_id)

@@ -22,7 +22,6 @@ GONE_REASON = "the receiver answered 410 Gone"
 SILENT_REASON = "no delivery has succeeded for {days} days"
 DAY_MS = 86_400_000
 
-_LOCK = "UPDATE webhook SET failures = failures WHERE id = ?"
 _FAILED = """
     UPDATE webhook SET failures = failures + ?, failing_since = COALESCE(failing_since, ?), failed_at = ? WHERE id = ?
 """
@@ -112,12 +111,15 @@ def probe_delay_ms(schedule_ms: Sequence[int], failed_probes: int) -> int:
     return min(schedule_ms[min(failed_probes, len(schedule_ms) - 1)], LONGEST_PROBE_MS)
 
 
-def lock(webhook_ids: Iterable[str]) -> None:
-    """Have the failures of webhooks to oneself up to the commit: nobody counts between reading them and writing.
-
-    Call it once a transaction, for all at a time. In the order of their ids: then nobody waits for another in a circle.
-    """
-    execute_many(_LOCK, [(webhook_id,) for webhook_id in sorted(webhook_ids)])
+def free_probes(delivery_ids: Collection[str], webhook_ids: Collection[str], now: int) -> None:
+    """Let another delivery be the probe where one of these is, and could not be sent; call it in a transaction."""
+    spoilt = Webhook.select(Webhook.id).where(
+        Webhook.id.in_(list(webhook_ids)), Webhook.probe.in_(list(delivery_ids)), Webhook.circuit_until.is_null(False)
+    )
+    ids = [webhook_id for (webhook_id,) in spoilt.tuples()]
+    if ids:
+        changes = {"probe": None, "circuit_until": now, "version": raise_version()}
+        Webhook.update(**changes).where(Webhook.id.in_(ids)).execute()
 
 
 def count_failures(tallies: Sequence[Tally], limits: Limits, now: int) -> list[Transition]:

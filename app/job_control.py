@@ -14,9 +14,10 @@ from app.fields import INVALID
 from app.ids import new_id
 from app.job_request import KEY_HEADER, RESEND, JobFilters, JobRequest, filters_from
 from app.jobs import CANCELLED, PENDING, UNFINISHED, finish
-from app.models import Job, Webhook
+from app.models import Job
 from app.query_fields import cursor_of, cursor_text
 from app.recovery import require_sendable
+from app.registry import lock_webhooks
 from app.webhooks import find_webhook
 
 log = logging.getLogger(__name__)
@@ -149,8 +150,7 @@ def _make(asked: JobRequest, user_id: str, now: int) -> Job:
     }
     mine = (Job.webhook_id == asked.webhook_id) & (Job.kind == asked.kind) & Job.state.in_(UNFINISHED)
     with write_transaction():
-        # Locks the webhook's row, so that of two calls one sees the other's job.
-        Webhook.update(last_position=Webhook.last_position).where(Webhook.id == asked.webhook_id).execute()
+        lock_webhooks([asked.webhook_id])  # so that of two calls one sees the other's job
         known = _of_key(asked)
         if known is not None:
             return known

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from app.models import HELD, PENDING, Webhook
+from app.registry import lock_webhooks
 
 
 class Plan(NamedTuple):
@@ -22,6 +23,6 @@ def place_of(webhook_id: str) -> str:
     after.
     """
     mine = Webhook.id == webhook_id
-    Webhook.update(last_position=Webhook.last_position).where(mine).execute()
+    lock_webhooks([webhook_id])
     is_held = Webhook.select(Webhook.id).where(mine, Webhook.backlog | Webhook.circuit_until.is_null(False)).exists()
     return HELD if is_held else PENDING

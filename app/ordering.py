@@ -25,7 +25,7 @@ _KEY_BYTES = 16
 
 # Written so that each key is one look into the index delivery_order.
 _HEADS = """
-    SELECT d.order_key, d.id, d.state FROM delivery d
+    SELECT d.order_key, d.id, d.state, d.queued_at FROM delivery d
     WHERE d.order_key IN ({marks})
     AND d.position = (SELECT MIN(f.position) FROM delivery f WHERE f.order_key = d.order_key)
 """
@@ -36,6 +36,7 @@ class Head(NamedTuple):
 
     id: str
     state: str
+    queued_at: int | None
 
 
 def order_key(ordering: str, webhook_id: str, *resource: str | None) -> str | None:
@@ -90,18 +91,20 @@ def in_turn(dues: Sequence[Due]) -> set[str]:
     return turns
 
 
-def pass_on(finished: Iterable[Due], now: int) -> list[str]:
+def pass_on(finished: Iterable[Due], now: int, *, again: bool = False) -> list[str]:
     """Make those that waited for `finished` deliveries PENDING and queued, and return their ids.
 
-    Call it in the transaction that ends them, after they have left the order.
+    Call it in the transaction that ends them, after they have left the order. `again` says that it may have been done
+    before, unheard: then those that are queued already are returned too.
     """
-    keys = {due.order_key for due in finished if due.order_key is not None}
-    following = [head.id for head in _heads(keys).values() if head.state == WAITING]
+    heads = _heads({due.order_key for due in finished if due.order_key is not None}).values()
+    following = [head.id for head in heads if head.state == WAITING]
+    queued = [head.id for head in heads if head.state == PENDING and head.queued_at is not None] if again else []
     if following:
         Delivery.update(state=PENDING, next_attempt_at=now, queued_at=now).where(
             Delivery.id.in_(following), Delivery.state == WAITING
         ).execute()
-    return following
+    return following + queued
 
 
 @repeat_on_conflict
@@ -134,4 +137,4 @@ def _heads(keys: Collection[str]) -> dict[str, Head]:
         return {}
     wanted = sorted(keys)
     found = database.execute_sql(_HEADS.format(marks=marks(len(wanted))), wanted)
-    return {key: Head(delivery_id, state) for key, delivery_id, state in found.fetchall()}
+    return {key: Head(*head) for key, *head in found.fetchall()}

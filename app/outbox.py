@@ -1,7 +1,7 @@
 """The table of deliveries as an outbox: every change of a delivery's state, each by a conditional statement."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from peewee import fn
@@ -15,9 +15,10 @@ from app.database import (
     write_transaction,
 )
 from app.errors import QueueUnavailable
+from app.health import free_probes
 from app.models import DEAD, HELD, PENDING, SUCCESS, WAITING, Delivery, Webhook, database
 from app.queue import Broker, delivery_message
-from app.registry import VERSION_SQL, raise_version
+from app.registry import VERSION_SQL, lock_webhooks, raise_version
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ def put_back(delivery_ids: Sequence[str], until: int) -> None:
 
 
 @repeat_on_conflict
-def hold(delivery_ids: Sequence[str], webhook_ids: Iterable[str]) -> None:
+def hold(delivery_ids: Sequence[str], webhook_ids: Collection[str], now: int) -> None:
     """Keep deliveries to these webhooks out of the queue until app.feeder feeds them. Counts no attempt.
 
     The webhooks are locked first: the feeder, which takes a webhook without held deliveries out of its list, comes
@@ -137,7 +138,8 @@ def hold(delivery_ids: Sequence[str], webhook_ids: Iterable[str]) -> None:
     """
     webhooks = Webhook.id.in_(sorted(webhook_ids))
     with write_transaction():
-        Webhook.update(last_position=Webhook.last_position).where(webhooks).execute()
+        lock_webhooks(webhook_ids)
+        free_probes(delivery_ids, webhook_ids, now)
         fresh = [row.id for row in Webhook.select(Webhook.id).where(webhooks, ~Webhook.backlog)]
         if fresh:
             Webhook.update(backlog=True, version=raise_version()).where(Webhook.id.in_(fresh)).execute()

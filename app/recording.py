@@ -6,17 +6,19 @@ nobody. The rest is looked at.
 
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from app import health, models, ordering, outbox
 from app.attempts import Attempt, Due
 from app.database import insert_rows, repeat_on_conflict, unavailable, write_together, write_transaction
+from app.errors import DatabaseUnavailable
 from app.health import Limits, Tally, Transition
 from app.ids import new_id
 from app.matching import WebhookIndex
-from app.models import DEAD, WebhookLog
+from app.models import DEAD, ERROR, WebhookLog
 from app.operational import EventRow, Exhausted, GivenUp, is_operational, operational_event, recipients
 from app.owing import Owing, Subject
-from app.registry import Registry
+from app.registry import Registry, lock_webhooks
 from config.settings import Settings
 
 # A success is not checked against failures that another process has counted within this time; see `look_round`.
@@ -47,6 +49,7 @@ class Recorder:
             following: list[str] = []
         else:
             following = self._record(attempts, now, in_doubt)
+            self._learn(attempts)
         self._note(attempts)
         return following
 
@@ -72,6 +75,12 @@ class Recorder:
         if ended:
             self._end_failures(ended, now)
 
+    def _learn(self, attempts: Iterable[Attempt]) -> None:
+        """Have this process know at once where that opened a circuit: what it has in line need not be sent then."""
+        if any(attempt.has_failed for attempt in attempts):
+            with suppress(DatabaseUnavailable):
+                self._registry.refreshed()
+
     def _is_plain(self, attempt: Attempt) -> bool:
         due = attempt.due
         return (
@@ -93,17 +102,24 @@ class Recorder:
             fresh = _unrecorded(attempts) if in_doubt else attempts
             insert_rows(WebhookLog, [attempt.log_row for attempt in fresh])
             # Webhooks before deliveries: whoever locks both does so in this order.
-            tallies = health.tally(fresh)
-            to_end = self._to_end(tallies, fresh)
-            health.lock(to_end | {seen.webhook_id for seen in tallies if seen.failed})
-            transitions = health.end_failures(to_end, now)
-            transitions += health.count_failures(tallies, self._limits, now)
+            transitions = self._count(fresh, now)
             self._tell([*transitions, *_exhausted(fresh)], index, now)
             for sql, parameters in outbox.removals(fresh):
                 models.database.execute_sql(sql, parameters)
             outbox.reschedule(fresh)
-            # Where it is in doubt whether the turn was passed on, it is passed on again: those that had it keep it.
-            return ordering.pass_on([a.due for a in attempts if not a.has_failed or a.state == DEAD], now)
+            ended = [a.due for a in attempts if not a.has_failed or a.state == DEAD]
+            return ordering.pass_on(ended, now, again=in_doubt)
+
+    def _count(self, attempts: Sequence[Attempt], now: int) -> list[Transition]:
+        """Count what `attempts` say of their webhooks, and return what there is to tell of it."""
+        tallies = health.tally(attempts)
+        to_end = self._to_end(tallies, attempts)
+        failing = {seen.webhook_id for seen in tallies if seen.failed}
+        unbuilt = {attempt.due.id: attempt.due.webhook_id for attempt in attempts if attempt.status == ERROR}
+        lock_webhooks({*to_end, *failing, *unbuilt.values()})
+        if unbuilt:
+            health.free_probes(unbuilt, set(unbuilt.values()), now)
+        return [*health.end_failures(to_end, now), *health.count_failures(tallies, self._limits, now)]
 
     def _to_end(self, tallies: Iterable[Tally], attempts: Iterable[Attempt]) -> set[str]:
         """Return the webhooks that have succeeded and may have failures on record."""

@@ -17,7 +17,7 @@ from app.fields import INVALID
 from app.job_plan import Plan, place_of
 from app.job_request import FAILED, JobFilters, filters_from
 from app.models import DEAD, HELD, PENDING, WAITING, Delivery, Job, Webhook
-from app.registry import raise_version
+from app.registry import lock_webhooks, raise_version
 from app.webhooks import WEBHOOK_NOT_FOUND
 
 _PHASES = {DEAD: (DEAD,), FAILED: (PENDING, HELD)}
@@ -108,6 +108,7 @@ def _apply(webhook_id: str, delivery_ids: Sequence[str], state: str, now: int) -
 @repeat_on_conflict
 def _send_again(row: Delivery, webhook: Webhook, now: int) -> None:
     with write_transaction():
+        lock_webhooks([webhook.id])
         if again([row.id], row.state, now):
             _let_through(row.id, webhook, now)
 
@@ -123,6 +124,7 @@ def _restore(found: Tracked, webhook: Webhook, now: int) -> None:
     # Its age is the event's, by which pruning knows that the event is still owed.
     row = found.id, found.webhook_id, found.event_id, PENDING, made, now, None, event.accepted_at, made, None, None
     with write_transaction():
+        lock_webhooks([webhook.id])
         insert_rows(Delivery, [row])
         _let_through(found.id, webhook, now)
 

@@ -6,17 +6,19 @@ cheap read tells whether anything changed; then only rows with a higher version 
 
 import json
 import threading
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app import models
-from app.database import unavailable
+from app.database import execute_many, unavailable
 from app.matching import Webhook, WebhookIndex
 from app.models import Counter
 from app.signing import SigningKey, key_to_sign
 from app.vault import Vault
 
 _VERSION = "webhooks"
+_LOCK = "UPDATE webhook SET last_position = last_position WHERE id = ?"
 VERSION_SQL = f"SELECT value FROM counter WHERE name = '{_VERSION}'"
 
 
@@ -99,6 +101,14 @@ def raise_version() -> int:
     """
     Counter.update(value=Counter.value + 1).where(Counter.name == _VERSION).execute()
     return current_version()
+
+
+def lock_webhooks(webhook_ids: Iterable[str]) -> None:
+    """Have the rows of webhooks to oneself up to the commit; call it first in a transaction that changes some.
+
+    In the order of their ids, and before the version is raised: then nobody waits for another in a circle.
+    """
+    execute_many(_LOCK, [(webhook_id,) for webhook_id in sorted(webhook_ids)])
 
 
 _MODEL = models.Webhook

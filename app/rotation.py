@@ -11,7 +11,7 @@ from app.delivery_fields import whole
 from app.errors import BadRequest
 from app.fields import INVALID
 from app.models import Webhook
-from app.registry import raise_version
+from app.registry import lock_webhooks, raise_version
 from app.services import Services
 from app.signing import (
     MAX_SECRET_BYTES,
@@ -77,6 +77,7 @@ def _is_rotated(services: Services, caller: Caller, row: Webhook, wanted: _Wante
     secret = wanted.secret or new_secret(row.signing)
     changes = renewed(row, secret, services.vault, wanted.until) | stamp(caller, now)
     with write_transaction():
+        lock_webhooks([row.id])
         written = Webhook.update(**changes, version=raise_version()).where(*unchanged(row)).execute()
     return bool(written)
 

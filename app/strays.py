@@ -8,7 +8,7 @@ deleted may insert rows after that, which nobody would send, nor cancel where th
 from app import outbox
 from app.database import marks, repeat_on_conflict, unavailable, write_transaction
 from app.models import HELD, PENDING, WAITING, Delivery, Webhook, database
-from app.registry import raise_version
+from app.registry import lock_webhooks, raise_version
 
 BATCH = 1_000
 
@@ -67,6 +67,7 @@ def _cancel(webhook_id: str) -> None:
 @repeat_on_conflict
 def _feed(webhook_ids: list[str]) -> None:
     with write_transaction():
+        lock_webhooks(webhook_ids)
         Webhook.update(backlog=True, version=raise_version()).where(Webhook.id.in_(webhook_ids)).execute()
 
 

@@ -16,7 +16,7 @@ from app.ids import new_id
 from app.messages import shown
 from app.models import Webhook
 from app.permissions import REPO, SYSTEM, Association, may_manage, require_manage, visible
-from app.registry import raise_version
+from app.registry import lock_webhooks, raise_version
 from app.services import Services
 from app.signing import V1, new_secret
 from app.webhook_fields import DROP, RELEASE, Fields, association_of, clean, clean_new
@@ -138,6 +138,7 @@ def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields
     if scheme != row.signing:
         changes |= renewed(row, new_secret(scheme), services.vault, now + OVERLAP_HOURS * HOUR_MS)
     with write_transaction():
+        lock_webhooks([row.id])
         written = Webhook.update(**changes, version=raise_version()).where(*unchanged(row)).execute()
         if written and fields.get("pending") == DROP:
             outbox.drop_held(row.id)
@@ -160,6 +161,7 @@ def _is_deleted(caller: Caller, row: Webhook, now: int) -> bool:
     secrets = dict.fromkeys(("token", "headers", "previous_secret", "previous_until", "client_certificate"))
     tombstone = {"deleted_at": now, "secret": "", **secrets, **stamp(caller, now)}
     with write_transaction():
+        lock_webhooks([row.id])
         written = Webhook.update(**tombstone, version=raise_version()).where(*unchanged(row)).execute()
         if written:
             outbox.cancel_pending(row.id)

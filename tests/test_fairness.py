@@ -186,6 +186,12 @@ class Sharing(RuleBasedStateMachine):
             self.line[key] = [item for item in line if item not in taken]
         self.held += len(taken)
 
+    @rule(key=st.sampled_from("abcdef"))
+    def take_line(self, key: str) -> None:
+        assert self.lanes.take_line(key) == self.line[key]
+        self.held += len(self.line[key])
+        self.line[key] = []
+
     @rule()
     def take_all(self) -> None:
         taken = self.lanes.take_all()

@@ -5,21 +5,19 @@ from typing import Any
 
 import pytest
 
-from app import outbox
+from app import matching, outbox
 from app.attempts import Attempt, Due, Policy, judge
 from app.authentication import Caller
 from app.clock import now_ms
 from app.database import insert_rows, write_transaction
-from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.ids import new_id
 from app.memory_broker import MEMORY_QUEUE_LIMIT
-from app.models import DEAD, FAIL, PENDING, SUCCESS, Delivery, Event, Webhook, WebhookLog, database
+from app.models import DEAD, HELD, PENDING, WAITING, Delivery, Event, Webhook, WebhookLog
 from app.queue import DELIVERIES, delivery_message
 from app.registry import current_version
 from app.services import Services
-from app.webhooks import create_webhook, update_webhook
-from tests.test_database import locked
+from app.webhooks import create_webhook
 
 ADMIN = Caller("root", admin=True, scopes=frozenset(), platform=False)
 NEW = {"url": "http://a", "triggers": ["NODE_CREATED"], "associationType": "PROJECT", "associationId": "p"}
@@ -62,6 +60,13 @@ def attempts(delivery_ids: Sequence[str], status: int | None = 200, error: str |
     return [judge(due, REQUEST, outcome, POLICY, now=NOW) for due in outbox.load(delivery_ids).dues]
 
 
+def known(services: Services, webhook_id: str) -> matching.Webhook:
+    """Return a webhook as this process's registry has it."""
+    found = services.registry.refresh().get(webhook_id)
+    assert found is not None
+    return found
+
+
 def logs() -> list[tuple[str, int]]:
     return [(log.status, log.attempt) for log in WebhookLog.select().order_by(WebhookLog.attempt)]
 
@@ -94,12 +99,22 @@ class TestLoad:
             ids[1]: Due(ids[1], "v", "e", 3, "NODE_CREATED", '{"a":1}', None),
         }
 
-    def test_it_ignores_what_is_dead_put_back_parked_or_finished(self) -> None:
+    @pytest.mark.parametrize("other", [DEAD, HELD, WAITING])
+    def test_it_ignores_what_is_not_to_be_sent_put_back_or_finished(self, other: str) -> None:
         make_event()
-        dead = make_delivery(state=DEAD, next_attempt_at=None, queued_at=None)
+        idle = make_delivery(state=other, next_attempt_at=None, queued_at=None)
         put_back = make_delivery(queued_at=None, next_attempt_at=NOW + 5_000)
-        parked = make_delivery(queued_at=None, next_attempt_at=None)
-        assert outbox.load([dead, put_back, parked, new_id()]).dues == []
+        assert outbox.load([idle, put_back, new_id()]).dues == []
+
+    def test_it_says_of_which_version_the_webhooks_were(self) -> None:
+        make_event()
+        assert outbox.load([make_delivery()]).version == current_version()
+        assert outbox.load([new_id()]).version is None
+
+    def test_an_ordered_delivery_comes_with_its_place(self) -> None:
+        make_event()
+        [due] = outbox.load([make_delivery(order_key="k", position=7, earlier_attempts=2)]).dues
+        assert (due.order_key, due.position, due.earlier_attempts) == ("k", 7, 2)
 
     def test_asked_for_the_same_twice_or_for_nothing_it_gives_one_or_none(self) -> None:
         make_event()
@@ -117,133 +132,11 @@ class TestLoad:
     def test_a_rescheduled_delivery_is_ignored_until_it_is_in_the_queue_again(self) -> None:
         make_event()
         delivery_id = make_delivery()
-        outbox.record(attempts([delivery_id], 500))
+        with write_transaction():
+            outbox.reschedule(attempts([delivery_id], 500))
         assert outbox.load([delivery_id]).dues == []
         assert outbox.claim_due(NOW + 5_000, 10) == [delivery_id]
         assert [due.attempt for due in outbox.load([delivery_id]).dues] == [1]
-
-
-@pytest.mark.usefixtures("services")
-class TestRecord:
-    """What an attempt leaves behind."""
-
-    def test_a_success_removes_the_delivery_and_leaves_a_log(self) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        outbox.record(attempts([delivery_id]))
-        assert (state(delivery_id), logs()) == (None, [(SUCCESS, 1)])
-
-    def test_a_failure_reschedules_it_out_of_the_queue(self) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        outbox.record(attempts([delivery_id], 500))
-        assert state(delivery_id) == (PENDING, 1, NOW + 5_000, None)
-        assert logs() == [(FAIL, 1)]
-
-    def test_the_last_failure_makes_it_dead(self) -> None:
-        make_event()
-        delivery_id = make_delivery(attempt=2)
-        outbox.record(attempts([delivery_id], 500))
-        assert state(delivery_id) == (DEAD, 3, None, None)
-        assert outbox.claim_due(NOW * 2, 10) == outbox.claim_lost(NOW * 2, NOW * 2, 10) == []
-
-    def test_many_attempts_of_all_kinds_are_recorded_together(self) -> None:
-        make_event()
-        done, failed, last = ([make_delivery(attempt=n) for _ in range(5)] for n in (0, 1, 2))
-        outbox.record([*attempts(done), *attempts(failed, 500), *attempts(last, None, "DNS: no such host")])
-        assert [state(each) for each in done] == [None] * 5
-        assert {state(each) for each in failed} == {(PENDING, 2, NOW + 10_000, None)}
-        assert {state(each) for each in last} == {(DEAD, 3, None, None)}
-        assert counted() == [1] * 5 + [2] * 5 + [3] * 5
-
-    def test_successes_of_different_attempts_are_recorded_together(self) -> None:
-        make_event()
-        ids = [make_delivery(attempt=number) for number in (0, 1, 2, 1)]
-        outbox.record(attempts(ids))
-        assert Delivery.select().count() == 0
-        assert counted() == [1, 2, 2, 3]
-
-    @pytest.mark.parametrize("status", [200, 500])
-    def test_an_attempt_made_twice_counts_once(self, status: int) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        first, second = attempts([delivery_id], 500), attempts([delivery_id], status)
-        outbox.record(first)
-        outbox.record(second)
-        assert state(delivery_id) == (PENDING, 1, NOW + 5_000, None)
-        assert counted() == [1, 1]  # both were made, and both are on record
-
-    def test_a_late_failure_of_an_attempt_made_twice_does_not_resurrect_a_finished_delivery(self) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        failure = attempts([delivery_id], 500)
-        outbox.record(attempts([delivery_id]))
-        outbox.record(failure)
-        assert state(delivery_id) is None
-        assert outbox.claim_due(NOW * 2, 10) == []
-
-    def test_a_stale_attempt_changes_nothing_once_the_delivery_is_in_the_queue_again(self) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        stale = attempts([delivery_id], 500)
-        outbox.record(attempts([delivery_id], 500))
-        requeue(delivery_id)
-        outbox.record(stale)
-        assert state(delivery_id) == (PENDING, 1, NOW + 5_000, NOW)
-
-    def test_an_attempt_at_a_cancelled_delivery_leaves_its_log_only(self) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        late = attempts([delivery_id], 500)
-        outbox.cancel([delivery_id])
-        outbox.record(late)
-        assert (state(delivery_id), logs()) == (None, [(FAIL, 1)])
-
-    def test_recording_nothing_is_fine(self) -> None:
-        outbox.record([])
-        assert logs() == []
-
-    @pytest.mark.sqlite_only
-    def test_what_could_not_be_recorded_can_be_recorded_again(self, services: Services) -> None:
-        make_event()
-        delivery_id = make_delivery()
-        made = attempts([delivery_id])
-        database.obj.timeout = 0.05
-        with locked(services.settings.data_dir / "hookline.db"), pytest.raises(DatabaseUnavailable):
-            outbox.record(made)
-        assert (state(delivery_id), logs()) == ((PENDING, 0, NOW, NOW), [])
-        outbox.record(made)
-        assert (state(delivery_id), logs()) == (None, [(SUCCESS, 1)])
-
-
-def test_an_answer_of_410_disables_the_webhook_in_every_process(services: Services, webhook_id: str) -> None:
-    version = current_version()
-    delivery_id = make_delivery(webhook_id=webhook_id)
-    outbox.record(attempts([delivery_id], 410))
-    row = Webhook.get_by_id(webhook_id)
-    assert (row.enabled, row.disabled_reason) == (False, outbox.GONE_REASON)
-    assert row.version == current_version() > version
-    found = services.registry.refresh().get(webhook_id)
-    assert found is not None
-    assert not found.enabled
-    assert state(delivery_id) == (PENDING, 1, NOW + 5_000, None)
-
-
-def test_an_answer_of_410_disables_no_other_webhook(services: Services, webhook_id: str) -> None:
-    other = create_webhook(services, ADMIN, NEW, NOW)
-    outbox.record(
-        [*attempts([make_delivery(webhook_id=webhook_id)], 410), *attempts([make_delivery(webhook_id=other)])]
-    )
-    assert Webhook.get_by_id(other).enabled
-    assert not Webhook.get_by_id(webhook_id).enabled
-
-
-def test_a_reason_that_stands_is_not_replaced_by_a_later_410(webhook_id: str) -> None:
-    gone = attempts([make_delivery(webhook_id=webhook_id)], 410)
-    with write_transaction():
-        Webhook.update(enabled=False, disabled_reason="by hand").execute()
-    outbox.record(gone)
-    assert Webhook.get().disabled_reason == "by hand"
 
 
 def test_what_is_put_back_waits_for_its_time_and_counts_no_attempt(services: Services) -> None:
@@ -260,35 +153,68 @@ def test_putting_back_leaves_the_dead_dead(services: Services) -> None:
     assert state(dead) == (DEAD, 0, None, None)
 
 
-def test_what_is_parked_is_not_due_until_it_is_released(services: Services, webhook_id: str) -> None:
-    delivery_id = make_delivery(webhook_id=webhook_id, attempt=1)
-    update_webhook(services, ADMIN, {"id": webhook_id, "enabled": False}, NOW)
-    outbox.park([delivery_id])
-    assert state(delivery_id) == (PENDING, 1, None, None)
-    assert outbox.claim_due(NOW * 2, 10) == outbox.claim_lost(NOW * 2, NOW * 2, 10) == []
-    update_webhook(services, ADMIN, {"id": webhook_id, "enabled": True}, NOW + 7)
-    assert state(delivery_id) == (PENDING, 1, NOW + 7, None)
-    assert outbox.claim_due(NOW + 7, 10) == [delivery_id]
+@pytest.mark.usefixtures("services")
+class TestHold:
+    """What is kept for a webhook that can't be sent to now."""
+
+    def test_what_is_held_is_due_for_nobody_and_counts_no_attempt(self, webhook_id: str) -> None:
+        held = make_delivery(webhook_id=webhook_id, attempt=1)
+        outbox.hold([held], [webhook_id], NOW)
+        assert state(held) == (HELD, 1, None, None)
+        assert (
+            outbox.claim_due(NOW * 2, 10) == outbox.claim_lost(NOW * 2, NOW * 2, 10) == outbox.load([held]).dues == []
+        )
+
+    def test_every_process_sees_that_its_webhook_is_in_backlog(self, services: Services, webhook_id: str) -> None:
+        assert not known(services, webhook_id).backlog
+        outbox.hold([make_delivery(webhook_id=webhook_id)], [webhook_id], NOW)
+        assert known(services, webhook_id).backlog
+
+    def test_a_webhook_that_is_in_backlog_already_is_not_changed(self, webhook_id: str) -> None:
+        outbox.hold([make_delivery(webhook_id=webhook_id)], [webhook_id], NOW)
+        version = current_version()
+        outbox.hold([make_delivery(webhook_id=webhook_id)], [webhook_id], NOW)
+        assert current_version() == version
+        assert Delivery.select().where(Delivery.state == HELD).count() == 2
+
+    def test_deliveries_to_many_webhooks_are_held_together(self, services: Services) -> None:
+        webhooks = [create_webhook(services, ADMIN, NEW, NOW) for _ in range(3)]
+        ids = [make_delivery(webhook_id=each) for each in webhooks * 300]
+        outbox.hold(ids, webhooks, NOW)
+        assert Delivery.select().where(Delivery.state == HELD).count() == len(ids)
+        assert Webhook.select().where(Webhook.backlog).count() == 3
+
+    def test_only_what_is_pending_is_held(self, webhook_id: str) -> None:
+        dead, waiting = (
+            make_delivery(webhook_id=webhook_id, state=each, next_attempt_at=None, queued_at=None)
+            for each in (DEAD, WAITING)
+        )
+        outbox.hold([dead, waiting, new_id()], [webhook_id], NOW)
+        assert [state(dead), state(waiting)] == [(DEAD, 0, None, None), (WAITING, 0, None, None)]
 
 
-def test_nothing_is_parked_of_a_webhook_that_is_enabled_again_meanwhile(webhook_id: str) -> None:
-    delivery_id = make_delivery(webhook_id=webhook_id)
-    outbox.park([delivery_id])
-    assert state(delivery_id) == (PENDING, 0, NOW, NOW)
-
-
-def test_releasing_touches_only_what_is_parked_of_that_webhook(services: Services) -> None:
-    parked = make_delivery(queued_at=None, next_attempt_at=None)
-    untouched = {
-        make_delivery(queued_at=None, next_attempt_at=None, webhook_id="v"): (PENDING, 0, None, None),
-        make_delivery(queued_at=None, next_attempt_at=None, state=DEAD): (DEAD, 0, None, None),
-        make_delivery(queued_at=None): (PENDING, 0, NOW, None),
-        make_delivery(): (PENDING, 0, NOW, NOW),
+def test_dropping_removes_what_is_held_or_waits_for_it_of_that_webhook_and_no_more(services: Services) -> None:
+    idle: dict[str, Any] = {"next_attempt_at": None, "queued_at": None}
+    for each in (HELD, WAITING):
+        make_delivery(state=each, **idle)
+    kept = {
+        make_delivery(),
+        make_delivery(queued_at=None),
+        make_delivery(state=DEAD, **idle),
+        make_delivery(state=HELD, webhook_id="v", **idle),
     }
     with write_transaction():
-        assert outbox.release_parked("w", NOW + 9) == 1
-    assert state(parked) == (PENDING, 0, NOW + 9, None)
-    assert {each: state(each) for each in untouched} == untouched
+        assert outbox.drop_held("w") == 2
+    assert {row.id for row in Delivery.select()} == kept
+
+
+def test_what_is_behind_an_ordered_delivery_is_loaded_in_its_order(services: Services) -> None:
+    make_event()
+    places = {position: make_delivery(order_key="k", position=position, state=WAITING) for position in (3, 1, 2, 4)}
+    make_delivery(order_key="other", position=5)
+    [first] = outbox.load_behind(Due("", "w", "e", 0, "", "", None, 0, "k", 0), 1)
+    assert first.id == places[1]
+    assert [due.id for due in outbox.load_behind(first, 2)] == [places[2], places[3]]
 
 
 def test_cancelling_removes_what_is_owed_to_a_deleted_webhook_and_no_more(services: Services) -> None:
@@ -348,3 +274,15 @@ def test_what_the_queue_does_not_take_is_due_at_the_next_sweep(
     assert state(delivery_id) == (PENDING, 0, NOW, None)
     assert "deliveries=1 wait for the sweeper" in caplog.text
     assert outbox.claim_due(now_ms(), 10) == [delivery_id]
+
+
+def test_dropping_removes_what_is_held_or_waits_for_that_webhook_and_no_more(services: Services) -> None:
+    resting = {"next_attempt_at": None, "queued_at": None}
+    for dropped in (HELD, HELD, WAITING):
+        make_delivery(state=dropped, **resting)
+    kept = {make_delivery(), make_delivery(queued_at=None), make_delivery(state=DEAD, **resting)}
+    kept |= {make_delivery(webhook_id="v", state=other, **resting) for other in (HELD, WAITING)}
+    with write_transaction():
+        assert outbox.drop_held("w") == 3
+        assert outbox.drop_held("w") == 0
+    assert {row.id for row in Delivery.select()} == kept

@@ -7,17 +7,15 @@ The work on the database is done at a desk (workers.desk), from where the result
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from dramatiq.broker import MessageProxy
 
-from app import outbox
-from app.attempts import Due, status_of
+from app.attempts import status_of
 from app.clock import now_ms
 from app.database import relax_durability
 from app.delivery import Ready
-from app.errors import DatabaseUnavailable
 from app.exchange import Outcome, Request
 from app.fairness import Lanes
 from app.models import SUCCESS
@@ -31,19 +29,19 @@ from workers.in_hand import (
     Pause,
     enqueue_turns,
     give_back,
+    may_be_sent,
     messages_of,
     pace_of,
     put_aside,
     requests_for,
 )
-from workers.lookups import LookUps
+from workers.lookups import LookUps, Told
 from workers.places import Places
 from workers.records import Records
 
 log = logging.getLogger(__name__)
 
 STALL_MS = 1_000
-PUT_BACK_MS = 5_000
 DATABASE_PAUSE_MS = 1_000
 TICK_S = 1.0
 
@@ -63,15 +61,22 @@ class DeliveryPipeline:
         self._desk = open_desk(services)
         self._lanes = Lanes[Held](settings.max_in_flight_per_webhook, settings.max_in_flight, STALL_MS)
         self._later: dict[str, Held] = {}  # what the rate limit of its webhook has wait for its time
+        self._finished: deque[MessageProxy] = deque()  # to be acknowledged
         self._places = Places(
-            settings.max_in_flight, lambda: self._lanes.waiting + len(self._later), lambda: not self._is_shut()
+            settings.max_in_flight,
+            waiting=lambda: self._lanes.waiting + len(self._later),
+            is_open=lambda: not self._is_shut(),
+            finished=self._finished,
         )
         self._pause = Pause(DATABASE_PAUSE_MS)
         self._lookups = LookUps(
-            services, consumer, self._desk, pause=self._pause, found=self._sort, behind=self._note_behind
+            services,
+            consumer,
+            self._desk,
+            pause=self._pause,
+            told=Told(self._sort, self._places.note_behind, self._places.take_messages),
         )
         self._records = Records(services, self._desk, self._pause, self._leave)
-        self._finished: deque[MessageProxy] = deque()  # to be acknowledged
         self._looks_at = 0.0
         self._is_stopping = False
         self._abandoned = False
@@ -116,13 +121,7 @@ class DeliveryPipeline:
         if self._pause.is_on:
             return
         self._follow(self._lookups.take_turns())
-        self._desk.run(partial(self._see_failing, now))
-
-    def _see_failing(self, now: int) -> None:
-        try:
-            self._services.recorder.look_round(now)
-        except DatabaseUnavailable as error:
-            log.debug("failing webhooks were not looked at: %s", error)
+        self._records.look_round()
 
     def _drains(self, timeout_s: float) -> bool:
         """Wait for what is in flight, and go on with all that comes from time to time: silence would mean death."""
@@ -169,7 +168,8 @@ class DeliveryPipeline:
         starting: list[Held] = []
         refused: list[Held] = []
         for item in items:
-            verdict = self._lanes.arrive(item.webhook.id, item, now)
+            is_welcome = may_be_sent(self._services, item)
+            verdict = self._lanes.arrive(item.webhook.id, item, now) if is_welcome else "hold"
             if verdict != "wait":
                 (starting if verdict == "start" else refused).append(item)
         self._start(starting, now)
@@ -190,11 +190,6 @@ class DeliveryPipeline:
         if item.behind and status_of(outcome) == SUCCESS:
             self._go_on(item)
 
-    def _note_behind(self, behind: Mapping[str, Sequence[Due]]) -> None:
-        for name, dues in behind.items():
-            if name in self._places.held:
-                self._places.held[name].behind = dues
-
     def _go_on(self, item: Held) -> None:
         """Send what comes after an ordered delivery that has succeeded, before that is on record.
 
@@ -203,13 +198,17 @@ class DeliveryPipeline:
         """
         due, *behind = item.behind
         is_same = self._services.registry.known()[0].get(due.webhook_id) is item.webhook
-        if is_same and due.error is None and due.id not in self._places.held and not self._is_stopping:
+        is_new = due.id not in self._places.held and self._places.have_room
+        if is_same and is_new and due.error is None and not self._is_stopping:
             following = self._places.held[due.id] = Held(None, due, item.webhook, behind)
             self._arrive([following])
 
     def _leave(self, batch: Sequence[Ended], following: Sequence[str]) -> None:
         """Let go of what is on record, and start what waited for its places and for its turn."""
         now = now_ms()
+        # Where that was one failure too many, what stands in line is not sent any more.
+        for webhook_id in {each.held.webhook.id for each in batch if not may_be_sent(self._services, each.held)}:
+            self._arrive(self._lanes.take_line(webhook_id))
         starting = [
             item
             for ended in batch
@@ -226,21 +225,18 @@ class DeliveryPipeline:
         ours = self._places.not_held(following)
         if self._is_stopping:
             self._desk.run(partial(enqueue_turns, self._services, ours))
-        elif ours:
+            return
+        if ours:
             self._places.expect(len(ours))
             self._lookups.by_turn(ours, self._places.departures.ask())
+        if following:
+            self._lookups.cover(following)
 
     def _put_aside(self, items: Sequence[Held], *, hold: bool) -> None:
         """Hold `items` in the database until they are fed, or put them back for a while."""
-        if not items:
-            return
-        self._places.forget(items)
-        ids = [item.due.id for item in items]
-        if hold:
-            aside = partial(outbox.hold, ids, {item.webhook.id for item in items})
-        else:
-            aside = partial(outbox.put_back, ids, now_ms() + PUT_BACK_MS)
-        self._desk.run(partial(put_aside, self._services, self._consumer, items, aside))
+        if items:
+            self._places.forget(items)
+            self._desk.run(partial(put_aside, self._services, self._consumer, items, hold=hold))
 
     def _requeue_waiting(self) -> None:
         waiting = [*self._lanes.take_all(), *self._later.values()]

@@ -11,7 +11,7 @@ from dramatiq.broker import MessageProxy
 from app import outbox
 from app.attempts import Attempt, Due, request_for
 from app.clock import now_ms
-from app.delivery import Made
+from app.delivery import Made, is_sendable
 from app.errors import DatabaseUnavailable, HooklineError
 from app.exchange import Outcome, Request
 from app.fairness import Pace
@@ -21,6 +21,8 @@ from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
 
 log = logging.getLogger(__name__)
+
+PUT_BACK_MS = 5_000
 
 Item = TypeVar("Item")
 
@@ -141,6 +143,15 @@ def apart(work: Callable[[Sequence[Item]], None], items: Sequence[Item]) -> bool
     return True
 
 
+def may_be_sent(services: Services, item: Held) -> bool:
+    """Return whether `item` may be sent, by what this process knows of its webhook now.
+
+    It was so when it was looked up; since then the circuit may have opened, or the webhook have been disabled.
+    """
+    webhook = services.registry.known()[0].get(item.webhook.id)
+    return webhook is item.webhook or (webhook is not None and is_sendable(item.due, webhook))
+
+
 def requests_for(services: Services, items: Sequence[Held], now: int) -> tuple[list[tuple[Held, Request]], list[Held]]:
     """Return the request of each of `items`, and those whose webhook has secrets that can't be read."""
     sendable: list[tuple[Held, Request]] = []
@@ -171,10 +182,17 @@ def enqueue_turns(services: Services, delivery_ids: Sequence[str]) -> None:
         log.error("queue=%s waits: %s", DELIVERIES, error)
 
 
-def put_aside(services: Services, consumer: BatchConsumer, items: Sequence[Held], aside: Callable[[], None]) -> None:
-    """Have `aside` change the rows of `items`, and acknowledge them; where the database is away, give them back."""
+def put_aside(services: Services, consumer: BatchConsumer, items: Sequence[Held], *, hold: bool) -> None:
+    """Hold `items` in the database until they are fed, or put them back for a while, and acknowledge them.
+
+    Where the database is away, give them back.
+    """
+    ids, now = [item.due.id for item in items], now_ms()
     try:
-        aside()
+        if hold:
+            outbox.hold(ids, {item.webhook.id for item in items}, now)
+        else:
+            outbox.put_back(ids, now + PUT_BACK_MS)
     except DatabaseUnavailable as error:
         log.error("queue=%s waits: %s", DELIVERIES, error)
         give_back(services, consumer, items)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from dramatiq.broker import MessageProxy
 
@@ -11,7 +12,7 @@ from app.attempts import Due
 from app.clock import now_ms
 from app.delivery import Ready, look_up
 from app.errors import DatabaseUnavailable
-from app.queue import DELIVERIES, BatchConsumer
+from app.queue import DELIVERIES, BatchConsumer, delivery_message
 from app.services import Services
 from workers.desk import Desk
 from workers.in_hand import Named, Pause, delivery_id
@@ -25,25 +26,27 @@ LOOK_BEHIND = 16
 # A delivery under a rate limit is taken in hand so long before its time; the others are held in the database.
 HORIZON_MS = 1_500
 
-# Called in the transport's thread: what was pointed at, what of it is to be sent, and the moment it was asked for.
+# What was pointed at, what of it is to be sent, and the moment it was asked for.
 Found = Callable[[Named, Sequence[Ready], int], None]
 
-# The same, a moment later: what comes after ordered deliveries.
-Behind = Callable[[Mapping[str, Sequence[Due]]], None]
+
+class Told(NamedTuple):
+    """What is called in the transport's thread."""
+
+    found: Found
+    behind: Callable[[Mapping[str, Sequence[Due]]], None]  # what comes after ordered deliveries
+    covered: Callable[[Sequence[MessageProxy]], None]  # messages for deliveries that came without
 
 
 class LookUps:
     """Asks the database, at the desk."""
 
-    def __init__(
-        self, services: Services, consumer: BatchConsumer, desk: Desk, *, pause: Pause, found: Found, behind: Behind
-    ) -> None:
+    def __init__(self, services: Services, consumer: BatchConsumer, desk: Desk, *, pause: Pause, told: Told) -> None:
         self._services = services
         self._consumer = consumer
         self._desk = desk
         self._pause = pause
-        self._found = found
-        self._behind = behind
+        self._found, self._behind, self._covered = told
         self._turns: list[str] = []  # deliveries whose turn has come while the database was away
 
     def by_message(self, messages: Sequence[MessageProxy], since: int) -> list[MessageProxy]:
@@ -56,6 +59,10 @@ class LookUps:
     def by_turn(self, delivery_ids: Sequence[str], since: int) -> None:
         """Look up deliveries whose turn has come; they need no message."""
         self._desk.run(partial(self._look_up, dict.fromkeys(delivery_ids), since))
+
+    def cover(self, delivery_ids: Sequence[str]) -> None:
+        """Have deliveries that came without a message go to another worker where this one dies."""
+        self._desk.run(partial(self._adopt, delivery_ids))
 
     def take_turns(self) -> list[str]:
         """Return the turns that could not be looked up, to be asked for again. For the transport's thread."""
@@ -93,6 +100,11 @@ class LookUps:
             log.debug("what is behind %d deliveries is loaded in its turn: %s", len(heads), error)
         else:
             self._services.transport.call_soon(partial(self._behind, behind))
+
+    def _adopt(self, delivery_ids: Sequence[str]) -> None:
+        adopted = self._consumer.adopt([delivery_message(each) for each in delivery_ids])
+        if adopted:
+            self._services.transport.call_soon(partial(self._covered, adopted))
 
     def _apart(self, named: Named) -> list[Ready]:
         """Look each up alone, so that the one which shows a defect of ours harms no other.

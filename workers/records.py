@@ -48,6 +48,16 @@ class Records:
         self._recording = True
         self._desk.run(partial(self._write, batch))
 
+    def look_round(self) -> None:
+        """Have failures ended that were followed by successes; see Recorder.look_round."""
+        self._desk.run(partial(self._see_failing, now_ms()))
+
+    def _see_failing(self, now: int) -> None:
+        try:
+            self._services.recorder.look_round(now)
+        except DatabaseUnavailable as error:
+            log.debug("failing webhooks were not looked at: %s", error)
+
     def _write(self, batch: Sequence[Ended]) -> None:
         """Commit what has ended."""
         in_doubt = bool(self._in_doubt) and any(ended.held.due.id in self._in_doubt for ended in batch)
@@ -62,6 +72,7 @@ class Records:
         except Exception:
             log.exception("attempts=%d could not be recorded", len(batch))
             if not apart(self._write, batch):
+                self._in_doubt.difference_update(ended.held.due.id for ended in batch)
                 self._services.transport.call_soon(partial(self._end, batch, ()))
             return
         self._pause.end()

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from app.clock import now_ms
 from app.feeder import Feeder
+from app.health import OPEN_AFTER
 from app.models import Delivery, Webhook
 from app.queue import DELIVERIES, delivery_message
 from app.services import Services
@@ -166,6 +168,17 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_others(
     assert len(desk.owed(stuck)) == 40
 
 
+def test_what_stands_in_line_is_held_once_the_circuit_has_opened(desk: Desk, receiver: Receiver) -> None:
+    receiver.answer(*[500] * 30)
+    desk.register(receiver.url)
+    desk.publish(30)  # fewer than a process takes in hand
+    with worker(desk.services):
+        eventually(lambda: desk.queued() == 0)
+    states = Counter((row.state, row.attempt) for row in Delivery.select())
+    assert states.keys() == {("PENDING", 1), ("HELD", 0)}
+    assert OPEN_AFTER <= len(receiver.received) == states["PENDING", 1] <= OPEN_AFTER + 2 * PER_WEBHOOK
+
+
 def test_stopping_finishes_what_is_in_flight_and_keeps_the_rest(desk: Desk, receiver: Receiver) -> None:
     desk.register(receiver.url)
     receiver.script.extend([Answer(delay=0.4)] * 60)
@@ -186,9 +199,7 @@ def test_what_is_owed_to_a_disabled_webhook_waits_until_it_is_enabled(desk: Desk
     desk.update(webhook_id, enabled=False)
     with worker(desk.services):
         eventually(lambda: desk.queued() == 0)
-        assert {(row.state, row.queued_at, row.next_attempt_at) for row in Delivery.select()} == {
-            ("HELD", None, None)
-        }
+        assert {(row.state, row.queued_at, row.next_attempt_at) for row in Delivery.select()} == {("HELD", None, None)}
         assert (sweep(desk.services.broker, now_ms()), Feeder().feed(desk.services.broker, now_ms())) == (0, 0)
         assert receiver.received == []
         desk.update(webhook_id, enabled=True)

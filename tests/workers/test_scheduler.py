@@ -3,14 +3,16 @@
 import pytest
 
 from app.clock import now_ms
+from app.feeder import Feeder
 from app.ids import id_at
 from app.log_counts import HOUR_MS
 from app.models import Delivery, Event, WebhookLog
 from app.queue import DELIVERIES
 from app.retention import DAY_MS
+from tests import rows
 from tests.server import eventually
 from tests.workers.conftest import Desk
-from workers.scheduler import prune_once, sweep_once
+from workers.scheduler import feed_once, prune_once, recover_once, sweep_once
 from workers.serve import scheduler
 
 UNUSED_URL = "http://receiver.example/"
@@ -38,6 +40,12 @@ def add_old_log(desk: Desk, age_ms: int) -> str:
     return str(row.event_id)
 
 
+def hold_one(desk: Desk, *, backlog: bool) -> str:
+    """Have a delivery held for a webhook of its own, and return it."""
+    hook = rows.webhook(desk.services, backlog=backlog)
+    return rows.deliveries(hook, 1, at=now_ms(), state="HELD")[0]
+
+
 def test_what_is_due_is_enqueued_when_it_starts_and_then_every_second(desk: Desk) -> None:
     desk.register(UNUSED_URL)
     desk.publish(3)
@@ -53,11 +61,11 @@ def test_what_is_due_is_enqueued_when_it_starts_and_then_every_second(desk: Desk
 
 def test_what_is_not_due_yet_or_not_to_be_sent_stays_where_it_is(desk: Desk) -> None:
     desk.register(UNUSED_URL)
-    later, parked, given_up = desk.publish(3)
+    later, held, given_up = desk.publish(3)
     empty_queue(desk)
     Delivery.update(queued_at=None).execute()
     Delivery.update(next_attempt_at=now_ms() + DAY_MS).where(Delivery.id == later).execute()
-    Delivery.update(next_attempt_at=None).where(Delivery.id == parked).execute()
+    Delivery.update(next_attempt_at=None, state="HELD").where(Delivery.id == held).execute()
     Delivery.update(next_attempt_at=None, state="DEAD").where(Delivery.id == given_up).execute()
     sweep_once(desk.services)
     assert desk.queued() == 0
@@ -75,6 +83,16 @@ def test_what_a_process_before_this_one_had_in_its_queue_is_enqueued_again(desk:
     assert desk.queued() == 2
     sweep_once(desk.services)
     assert desk.queued() == 2
+
+
+def test_what_is_held_is_fed_and_what_is_forgotten_is_found_when_it_starts(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    fed, stray = hold_one(desk, backlog=True), hold_one(desk, backlog=False)
+    with scheduler(desk.services):
+        eventually(lambda: desk.queued() == 2)
+    assert {row.id for row in Delivery.select().where(Delivery.queued_at > 0)} == {fed, stray}
+    assert "recovered=1 deliveries that nobody saw to" in caplog.text
 
 
 def test_old_logs_and_their_events_are_pruned_when_it_starts(desk: Desk) -> None:
@@ -99,12 +117,18 @@ def test_a_job_waits_for_the_database_and_says_so_in_one_line(desk: Desk, caplog
     desk.publish()
     empty_queue(desk)
     Delivery.update(queued_at=None).execute()
+    hold_one(desk, backlog=True)
+    hold_one(desk, backlog=False)
     with desk.database_locked():
         sweep_once(desk.services)
         prune_once(desk.services)
+        feed_once(desk.services, Feeder())
+        recover_once(desk.services)
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "sweep waits: database is locked",
         "prune waits: database is locked",
+        "feeding waits: database is locked",
+        "recovering waits: database is locked",
     ]
     sweep_once(desk.services)
     prune_once(desk.services)
