@@ -184,6 +184,16 @@ class TestHold:
         assert Delivery.select().where(Delivery.state == HELD).count() == len(ids)
         assert Webhook.select().where(Webhook.backlog).count() == 3
 
+    def test_a_probe_that_is_held_makes_room_for_another(self, services: Services, webhook_id: str) -> None:
+        probe = make_delivery(webhook_id=webhook_id)
+        Webhook.update(circuit_until=NOW + 60_000, probe=probe).execute()
+        outbox.hold([make_delivery(webhook_id=webhook_id)], [webhook_id], NOW + 1)
+        assert Webhook.get_by_id(webhook_id).probe == probe
+        outbox.hold([probe], [webhook_id], NOW + 2)
+        found = Webhook.get_by_id(webhook_id)
+        assert (found.probe, found.circuit_until) == (None, NOW + 2)
+        assert known(services, webhook_id).probe is None
+
     def test_only_what_is_pending_is_held(self, webhook_id: str) -> None:
         dead, waiting = (
             make_delivery(webhook_id=webhook_id, state=each, next_attempt_at=None, queued_at=None)

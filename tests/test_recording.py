@@ -441,6 +441,15 @@ class TestTheCircuit:
         assert known(services, hook).backlog  # what was held is fed, in its order
         assert [each for each, _ in told()] == [WEBHOOK_FAILING, WEBHOOK_RECOVERED]
 
+    def test_a_probe_that_could_not_be_built_makes_room_for_another(
+        self, services: Services, record: Record, hook: str
+    ) -> None:
+        due = attempt(hook, id=self.open(record, hook)).due
+        record([unbuildable(due, "http://a/", NOW, attempt=1)], NOW + 3)
+        found = row(hook)
+        assert (found.probe, found.circuit_until, found.failed_probes) == (None, NOW + 3, 0)
+        assert known(services, hook).probe is None
+
     def test_it_can_open_again(self, record: Record, hook: str) -> None:
         probe = self.open(record, hook)
         record([attempt(hook, 200, id=probe)])
@@ -618,3 +627,6 @@ class TestTurns:
             WebhookLog.insert_many([made[0].log_row], fields=WebhookLog._meta.sorted_fields).execute()
             Delivery.delete().where(Delivery.id == first).execute()
         assert services.recorder.record(made, NOW, in_doubt=True) == [second]
+        # It may have been passed on too, and whoever heard of that is gone.
+        assert services.recorder.record(made, NOW + 1, in_doubt=True) == [second]
+        assert state(second) == (PENDING, 0, NOW, NOW)
