@@ -62,7 +62,7 @@ class Loaded(NamedTuple):
 
 
 def load(delivery_ids: Sequence[str]) -> Loaded:
-    """Return those of the deliveries that are to be sent now: pending, and in the queue by their own account.
+    """Return those of the deliveries that are to be sent now, by their ids: pending, and queued by their own account.
 
     One that has been delivered, given up, put back or rescheduled meanwhile is not returned, so a doubled message is
     harmless. Raises DatabaseUnavailable.
@@ -72,7 +72,7 @@ def load(delivery_ids: Sequence[str]) -> Loaded:
     sql = _LOAD.format(version=VERSION_SQL, marks=marks(len(delivery_ids)), mark=marks(1))
     with unavailable():
         rows = database.execute_sql(sql, (*delivery_ids, PENDING)).fetchall()
-    return Loaded([Due(*row[:-1]) for row in rows], rows[0][-1] if rows else None)
+    return Loaded(sorted(Due(*row[:-1]) for row in rows), rows[0][-1] if rows else None)
 
 
 def load_behind(due: Due, limit: int) -> list[Due]:

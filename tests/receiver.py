@@ -29,13 +29,16 @@ class Answer:
 
 
 class Receiver:
-    """Answers the first request with the first of `script`, and so on; once that is used up, with 200."""
+    """Answers the first request with the first of `script`, and so on; once that is used up, with 200.
 
-    def __init__(self) -> None:
+    Without a `port` it listens on a free one.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         self.received: list[Received] = []
         self.script: list[Answer] = []
         self._changed = threading.Condition()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.receiver = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="receiver")
         self._thread.start()

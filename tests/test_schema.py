@@ -135,7 +135,9 @@ def test_the_release_before_is_brought_up_to_date_with_all_it_has(url: str) -> N
     with write_transaction():
         insert_rows(Event, [("e", "NODE_CREATED", "p", "r", "/a", "u", None, "{}", None, at)])
         for name, due in ("d", at), ("parked", None):
-            database.execute_sql(INSERT_DELIVERY.replace("?", database.param), (name, "w", "e", PENDING, 2, due, due, at))
+            database.execute_sql(
+                INSERT_DELIVERY.replace("?", database.param), (name, "w", "e", PENDING, 2, due, due, at)
+            )
         insert_rows(
             WebhookLog,
             [(log_id, "w", "e", "d", 1, "http://a/", "NODE_CREATED", "{}", "FAIL", 500, "{}", "", 1, at, "x", at)],
@@ -242,11 +244,21 @@ def test_a_migration_that_broke_off_is_repeated(url: str, database_place: Place,
     [
         ["ALTER TABLE webhook DROP COLUMN ordering", "DROP TABLE job"],
         ["DROP INDEX webhook_backlog{on webhook}", "DROP TABLE job"],
-        ["ALTER TABLE delivery DROP COLUMN earlier_attempts", "DROP INDEX delivery_order{on delivery}", "DROP TABLE job"],
+        [
+            "ALTER TABLE delivery DROP COLUMN earlier_attempts",
+            "DROP INDEX delivery_order{on delivery}",
+            "DROP TABLE job",
+        ],
         ["DROP INDEX delivery_order{on delivery}"],
         ["CREATE INDEX delivery_webhook_id ON delivery (webhook_id)"],
     ],
-    ids=["in the middle of columns", "before an index", "before jobs", "before the last index", "before the old one goes"],
+    ids=[
+        "in the middle of columns",
+        "before an index",
+        "before jobs",
+        "before the last index",
+        "before the old one goes",
+    ],
 )
 def test_the_third_migration_is_repeated_where_it_broke_off(url: str, database_place: Place, undone: list[str]) -> None:
     migrate()

@@ -20,7 +20,9 @@ def queued(services: Services) -> list[str]:
 
 
 def make_many(count: int, queued_at: int | None, now: int) -> list[str]:
-    rows: list[tuple[Any, ...]] = [(new_id(), "w", "e", PENDING, 0, now, queued_at, now, 0, None, None) for _ in range(count)]
+    rows: list[tuple[Any, ...]] = [
+        (new_id(), "w", "e", PENDING, 0, now, queued_at, now, 0, None, None) for _ in range(count)
+    ]
     with write_transaction():
         insert_rows(Delivery, rows)
     return [row[0] for row in rows]

@@ -127,6 +127,7 @@ class DeliveryPipeline:
         """Wait for what is in flight, and go on with all that comes from time to time: silence would mean death."""
         until = time.monotonic() + timeout_s
         while (left := until - time.monotonic()) > 0:
+            self._places.settle(min(left, TICK_S))  # what is requeued later would go before what is requeued now
             self._transport.call_soon(self._requeue_waiting)
             if self._places.are_empty(min(left, TICK_S)):
                 return True
@@ -239,7 +240,7 @@ class DeliveryPipeline:
             self._desk.run(partial(put_aside, self._services, self._consumer, items, hold=hold))
 
     def _requeue_waiting(self) -> None:
-        waiting = [*self._lanes.take_all(), *self._later.values()]
+        waiting = sorted([*self._lanes.take_all(), *self._later.values()], key=lambda item: item.due.id)
         self._later.clear()
         self._places.forget(waiting)
         give_back(self._services, self._consumer, waiting)

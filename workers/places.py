@@ -38,6 +38,11 @@ class Places:
                 self._changed.wait_for(lambda: self._free() >= self._worthwhile, ROOM_S)
             return self._free()
 
+    def settle(self, timeout_s: float) -> None:
+        """Wait until all that was pointed at has been looked at, up to `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._incoming, timeout_s)
+
     def are_empty(self, timeout_s: float) -> bool:
         """Wait until nothing is held or expected, up to `timeout_s`, and return whether that is so."""
         with self._changed:

@@ -12,6 +12,7 @@ from app.engines.base import CONNECT_TIMEOUT_S, MIGRATION_LOCK, ROWS_AT_ONCE, Ro
 # Past this a server is taken for gone; a migration of a large table is the longest statement there is.
 READ_TIMEOUT_S = 600
 LOCK_WAIT_S = 10
+FOUND_ROWS = 2  # CLIENT_FOUND_ROWS of MySQL's protocol
 BYTES_AT_ONCE = 4 * 1024 * 1024  # max_allowed_packet is 16 MiB by default, on old servers 4
 
 
@@ -22,8 +23,6 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
     char_length = "CHAR_LENGTH"
 
     def __init__(self, **parameters: Any) -> None:
-        from pymysql.constants import CLIENT
-
         parameters = {
             "connect_timeout": CONNECT_TIMEOUT_S,
             "read_timeout": READ_TIMEOUT_S,
@@ -32,7 +31,7 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
             # Not for a URL to change: in another character set or mode, a literal of ours could end early.
             "charset": "utf8mb4",
             # A row that was to be changed and is there counts as changed, as on the others.
-            "client_flag": CLIENT.FOUND_ROWS,
+            "client_flag": FOUND_ROWS,
             "sql_mode": "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO",
         }
         # TEXT ends at 64 KiB there.

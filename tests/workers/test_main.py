@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.fairness import FIRST_WINDOW
 from scripts import backends
 from tests.production import ROOT, Production, database_server, hookline, production
 from tests.receiver import Answer, Receiver
@@ -184,31 +185,32 @@ def test_signals_that_come_within_a_moment_count_as_one(site: Production, receiv
     site.release()
     site.start("web")
     worker = site.start("worker")
-    publish_slow(site, receiver, 10)
+    publish_slow(site, receiver, FIRST_WINDOW)
     for _ in range(2):
         worker.send_all(signal.SIGTERM)  # to the master, which passes it on, and to the process that works
         worker.wait_for("Stopping worker process...")
     assert worker.process.wait(20.0) == 0
     assert worker.text().count("Stopping worker process...") == 1
     assert "Killing worker process" not in worker.text()
-    assert (site.owed(), site.query("SELECT count(*) FROM webhook_log")) == (0, [(10,)])
-    assert len(receiver.received) == 10
+    assert (site.owed(), site.query("SELECT count(*) FROM webhook_log")) == (0, [(FIRST_WINDOW,)])
+    assert len(receiver.received) == FIRST_WINDOW
 
 
 def test_a_reload_finishes_what_is_in_flight_and_goes_on(site: Production, receiver: Receiver) -> None:
     site.release()
     site.start("web")
     worker = site.start("worker")
-    publish_slow(site, receiver, 10)
+    publish_slow(site, receiver, FIRST_WINDOW)
     worker.send(signal.SIGHUP)
     with site.client() as client:
         client.publish(batches(50)[0])  # while the one process ends and the next begins
     worker.wait_for("Worker process is ready for action.", 2)
     eventually(lambda: site.owed() == 0)
     assert worker.process.poll() is None
-    assert len(receiver.received) == len({request.headers["webhook-id"] for request in receiver.received}) == 60
+    count = FIRST_WINDOW + 50
+    assert len(receiver.received) == len({request.headers["webhook-id"] for request in receiver.received}) == count
     assert site.query("SELECT status, attempt, count(*) FROM webhook_log GROUP BY status, attempt") == [
-        ("SUCCESS", 1, 60)
+        ("SUCCESS", 1, count)
     ]
     assert "Traceback" not in worker.text()
 
