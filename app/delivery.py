@@ -77,12 +77,16 @@ def is_sendable(due: Due, webhook: Webhook) -> bool:
     return webhook.enabled and (not webhook.is_open or webhook.probe == due.id)
 
 
-def look_up(services: Services, delivery_ids: Sequence[str], now: int, horizon_ms: int = 0) -> list[Ready]:
+def look_up(
+    services: Services, delivery_ids: Sequence[str], now: int, horizon_ms: int = 0, *, by_turn: bool = False
+) -> list[Ready]:
     """Return those of the deliveries that are to be sent within `horizon_ms`, and settle the others.
+
+    `by_turn` says how they were come by; see outbox.load.
 
     Raises DatabaseUnavailable; then some may be settled, and the call can be repeated.
     """
-    dues, version = outbox.load(delivery_ids)
+    dues, version = outbox.load(delivery_ids, by_turn=by_turn)
     with unavailable():
         index = services.registry.refresh(version)
     found = triage(dues, index, now)
@@ -96,7 +100,7 @@ def look_up(services: Services, delivery_ids: Sequence[str], now: int, horizon_m
 def _settle(services: Services, found: Triage, now: int) -> None:
     """Record what needs no request."""
     if found.unbuildable:
-        outbox.enqueue(services.broker, services.recorder.record(found.unbuildable, now))
+        outbox.enqueue_turns(services.broker, services.recorder.record(found.unbuildable, now), now)
     if found.held:
         outbox.hold([due.id for due in found.held], {due.webhook_id for due in found.held}, now)
     if found.deleted:
@@ -162,7 +166,7 @@ def deliver(services: Services, delivery_id: str, now: int) -> None:
     for due, webhook, _ in look_up(services, [delivery_id], now):
         request = _request(services, due, webhook, now)
         made = Made(due, webhook, request, services.transport.send(request))
-        outbox.enqueue(services.broker, record(services, [made], now_ms()).following)
+        outbox.enqueue_turns(services.broker, record(services, [made], now_ms()).following, now_ms())
 
 
 def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], user_id: str, now: int) -> str:

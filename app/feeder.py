@@ -96,7 +96,8 @@ def _hungry(now: int) -> list[Backlogged]:
     is_due = Webhook.circuit_until.is_null() | (Webhook.circuit_until <= now)
     found = (
         Webhook.select(Webhook.id, Webhook.rate_limit, Webhook.circuit_until)
-        .where(Webhook.backlog, Webhook.enabled, Webhook.deleted_at.is_null(), is_due)
+        # Compared, because SQLite takes the bare column for no condition that an index serves.
+        .where(Webhook.backlog == 1, Webhook.enabled, Webhook.deleted_at.is_null(), is_due)
         .limit(WEBHOOKS_AT_ONCE)
     )
     return [Backlogged(*row) for row in found.tuples()]

@@ -7,6 +7,8 @@ writes nothing, unless there are failures to end.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from peewee import fn
+
 from app.attempts import Attempt
 from app.database import execute_many
 from app.models import FAIL, SUCCESS, Webhook
@@ -144,7 +146,8 @@ def end_failures(webhook_ids: Collection[str], now: int) -> list[Transition]:
         changes: dict[str, Any] = {"failures": 0, "failing_since": None, "failed_at": None}
         if state.circuit_until is not None:
             changes |= {"circuit_until": None, "failed_probes": 0, "probe": None, "version": raise_version()}
-        is_as_read = (Webhook.id == state.id) & (Webhook.failures == state.failures)
+        # COALESCE keeps a database from locking all that have failed as often, where the id leads to the one.
+        is_as_read = (Webhook.id == state.id) & (fn.COALESCE(Webhook.failures, 0) == state.failures)
         if Webhook.update(**changes).where(is_as_read).execute() and state.failures >= FAILING_AFTER:
             told = Recovered(failed_for=now - (state.failing_since or now))
             transitions.append(Transition(state.id, state.health._replace(failures=0, failing_since=None), told))

@@ -105,10 +105,6 @@ class MemoryConsumer(Consumer):
         """See BatchConsumer."""
         return [MessageProxy(message) for message in self._waiting.get_many(limit, self._timeout_s)]
 
-    def adopt(self, messages: Sequence[Message]) -> Sequence[MessageProxy]:
-        """See BatchConsumer."""
-        return []
-
     def ack(self, message: MessageProxy) -> None:
         """See dramatiq.Consumer."""
         self._waiting.task_done()

@@ -21,14 +21,21 @@ from app.models import PENDING, WAITING, Delivery, Webhook, database
 RESOURCE = "resource"
 WEBHOOK = "webhook"
 
+# Whoever passes a turn on may take it as well, without a message. Where that one has died, the sweeper finds it due so
+# much later.
+TURN_MS = 15_000
+
 _KEY_BYTES = 16
 
-# Written so that each key is one look into the index delivery_order.
+# Written so that each key is one look into the index delivery_order, however many deliveries it has: given a list of
+# keys, databases read all of these.
 _HEADS = """
-    SELECT d.order_key, d.id, d.state, d.queued_at FROM delivery d
-    WHERE d.order_key IN ({marks})
-    AND d.position = (SELECT MIN(f.position) FROM delivery f WHERE f.order_key = d.order_key)
+    WITH named AS ({names})
+    SELECT d.order_key, d.id, d.state FROM named JOIN delivery d ON d.id = (
+        SELECT f.id FROM delivery f WHERE f.order_key = named.order_key ORDER BY f.position LIMIT 1
+    )
 """
+_NAMES_AT_ONCE = 50  # planning takes longer than looking where there are more
 
 
 class Head(NamedTuple):
@@ -36,7 +43,6 @@ class Head(NamedTuple):
 
     id: str
     state: str
-    queued_at: int | None
 
 
 def order_key(ordering: str, webhook_id: str, *resource: str | None) -> str | None:
@@ -91,20 +97,19 @@ def in_turn(dues: Sequence[Due]) -> set[str]:
     return turns
 
 
-def pass_on(finished: Iterable[Due], now: int, *, again: bool = False) -> list[str]:
-    """Make those that waited for `finished` deliveries PENDING and queued, and return their ids.
+def pass_on(finished: Iterable[Due], now: int) -> list[str]:
+    """Make those that waited for `finished` deliveries PENDING, and return their ids.
 
-    Call it in the transaction that ends them, after they have left the order. `again` says that it may have been done
-    before, unheard: then those that are queued already are returned too.
+    They are the caller's to send, or to enqueue (outbox.enqueue_turns), within TURN_MS, or to keep (outbox.keep_turns).
+    Call it in the transaction that ends those before, after they have left the order.
     """
-    heads = _heads({due.order_key for due in finished if due.order_key is not None}).values()
-    following = [head.id for head in heads if head.state == WAITING]
-    queued = [head.id for head in heads if head.state == PENDING and head.queued_at is not None] if again else []
+    keys = {due.order_key for due in finished if due.order_key is not None}
+    following = [head.id for head in _heads(keys).values() if head.state == WAITING]
     if following:
-        Delivery.update(state=PENDING, next_attempt_at=now, queued_at=now).where(
+        Delivery.update(state=PENDING, next_attempt_at=now + TURN_MS).where(
             Delivery.id.in_(following), Delivery.state == WAITING
         ).execute()
-    return following + queued
+    return following
 
 
 @repeat_on_conflict
@@ -133,8 +138,15 @@ def _lock(delivery_ids: Collection[str]) -> set[str]:
 
 def _heads(keys: Collection[str]) -> dict[str, Head]:
     """Return the head of each key that has one."""
-    if not keys:
-        return {}
     wanted = sorted(keys)
-    found = database.execute_sql(_HEADS.format(marks=marks(len(wanted))), wanted)
-    return {key: Head(*head) for key, *head in found.fetchall()}
+    heads: dict[str, Head] = {}
+    for start in range(0, len(wanted), _NAMES_AT_ONCE):
+        names = wanted[start : start + _NAMES_AT_ONCE]
+        found = database.execute_sql(_HEADS.format(names=_as_rows("order_key", len(names))), names)
+        heads |= {key: Head(*head) for key, *head in found.fetchall()}
+    return heads
+
+
+def _as_rows(column: str, count: int) -> str:
+    """Return a query for `count` parameters as rows; VALUES is not the same for all databases."""
+    return " UNION ALL ".join([f"SELECT {marks(1)} AS {column}"] * count)

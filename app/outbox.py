@@ -17,6 +17,7 @@ from app.database import (
 from app.errors import QueueUnavailable
 from app.health import free_probes
 from app.models import DEAD, HELD, PENDING, SUCCESS, WAITING, Delivery, Webhook, database
+from app.ordering import TURN_MS
 from app.queue import Broker, delivery_message
 from app.registry import VERSION_SQL, lock_webhooks, raise_version
 
@@ -28,7 +29,7 @@ _LOAD = """
     SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
         d.earlier_attempts, d.order_key, d.position, ({version})
     FROM delivery d JOIN event e ON e.id = d.event_id
-    WHERE d.id IN ({marks}) AND d.state = {mark} AND COALESCE(d.queued_at, 0) > 0
+    WHERE d.id IN ({marks}) AND d.state = {mark} AND COALESCE(d.queued_at, 0) >= {least}
 """
 _LOAD_BEHIND = """
     SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
@@ -61,15 +62,17 @@ class Loaded(NamedTuple):
     version: int | None
 
 
-def load(delivery_ids: Sequence[str]) -> Loaded:
+def load(delivery_ids: Sequence[str], *, by_turn: bool = False) -> Loaded:
     """Return those of the deliveries that are to be sent now, by their ids: pending, and queued by their own account.
 
     One that has been delivered, given up, put back or rescheduled meanwhile is not returned, so a doubled message is
-    harmless. Raises DatabaseUnavailable.
+    harmless. `by_turn` says that they are not in the queue: their turn has been passed on to the caller. Raises
+    DatabaseUnavailable.
     """
     if not delivery_ids:
         return Loaded([], None)
-    sql = _LOAD.format(version=VERSION_SQL, marks=marks(len(delivery_ids)), mark=marks(1))
+    least = 0 if by_turn else 1
+    sql = _LOAD.format(version=VERSION_SQL, marks=marks(len(delivery_ids)), mark=marks(1), least=least)
     with unavailable():
         rows = database.execute_sql(sql, (*delivery_ids, PENDING)).fetchall()
     return Loaded(sorted(Due(*row[:-1]) for row in rows), rows[0][-1] if rows else None)
@@ -130,6 +133,32 @@ def put_back(delivery_ids: Sequence[str], until: int) -> None:
 
 
 @repeat_on_conflict
+def keep_turns(delivery_ids: Sequence[str], now: int) -> None:
+    """Have deliveries whose turn someone has in hand be due later, as app.ordering.pass_on does."""
+    with write_transaction():
+        Delivery.update(next_attempt_at=now + TURN_MS).where(*_turns(delivery_ids)).execute()
+
+
+def enqueue_turns(broker: Broker, delivery_ids: Sequence[str], now: int) -> None:
+    """Leave deliveries whose turn has come to whoever gets their messages. Raises DatabaseUnavailable."""
+    if delivery_ids:
+        _mark_turns(delivery_ids, now)
+        enqueue(broker, delivery_ids)
+
+
+@repeat_on_conflict
+def _mark_turns(delivery_ids: Sequence[str], now: int) -> None:
+    with write_transaction():
+        Delivery.update(queued_at=now, next_attempt_at=now).where(*_turns(delivery_ids)).execute()
+
+
+def _turns(delivery_ids: Sequence[str]) -> tuple[Any, ...]:
+    # COALESCE: the ids lead to the rows, not the index of all that is queued.
+    is_idle = fn.COALESCE(Delivery.queued_at, 0) == 0
+    return Delivery.id.in_(delivery_ids), Delivery.state == PENDING, is_idle
+
+
+@repeat_on_conflict
 def hold(delivery_ids: Sequence[str], webhook_ids: Collection[str], now: int) -> None:
     """Keep deliveries to these webhooks out of the queue until app.feeder feeds them. Counts no attempt.
 
@@ -170,7 +199,8 @@ def cancel(delivery_ids: Sequence[str]) -> None:
 def claim_due(now: int, limit: int) -> list[str]:
     """Mark deliveries that are due and not in the queue as queued at `now`, and return their ids."""
     due = Delivery.queued_at.is_null() & (Delivery.next_attempt_at <= now)
-    return _claim(due, (fn.COALESCE(Delivery.queued_at, 0) == 0) & (Delivery.next_attempt_at <= now), now, limit)
+    still = (fn.COALESCE(Delivery.queued_at, 0) == 0) & (fn.COALESCE(Delivery.next_attempt_at, now + 1) <= now)
+    return _claim(due, still, now, limit)
 
 
 def claim_lost(before: int, now: int, limit: int) -> list[str]:

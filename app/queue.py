@@ -30,12 +30,6 @@ class BatchConsumer(Protocol):
         Raises QueueUnavailable; then nothing was fetched.
         """
 
-    def adopt(self, messages: Sequence[Message]) -> Sequence[MessageProxy]:
-        """Hold messages that were never in the queue as if they had been fetched: another gets them if this one dies.
-
-        Raises nothing. Returns none where the queue is away, or where no other could take over.
-        """
-
     def ack_many(self, messages: Sequence[MessageProxy]) -> None:
         """Acknowledge `messages` in one go. Raises nothing: where the queue is away, they are acknowledged later."""
 

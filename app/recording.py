@@ -40,7 +40,7 @@ class Recorder:
     def record(self, attempts: Sequence[Attempt], now: int, *, in_doubt: bool = False) -> list[str]:
         """Make `attempts` durable in one transaction, and return the deliveries whose turn has come by them.
 
-        These are marked as queued, and are the caller's to send or to enqueue. `in_doubt` says that an earlier call
+        These are the caller's: see ordering.pass_on. `in_doubt` says that an earlier call
         for them was cut off: what that had recorded is not recorded again. Raises DatabaseUnavailable; then nothing
         was recorded, or that is in doubt, and the call can be repeated.
         """
@@ -108,7 +108,7 @@ class Recorder:
                 models.database.execute_sql(sql, parameters)
             outbox.reschedule(fresh)
             ended = [a.due for a in attempts if not a.has_failed or a.state == DEAD]
-            return ordering.pass_on(ended, now, again=in_doubt)
+            return ordering.pass_on(ended, now)
 
     def _count(self, attempts: Sequence[Attempt], now: int) -> list[Transition]:
         """Count what `attempts` say of their webhooks, and return what there is to tell of it."""

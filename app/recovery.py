@@ -60,7 +60,7 @@ def again(delivery_ids: Sequence[str], state: str, now: int, place: str = PENDIN
         due["earlier_attempts"] = Delivery.attempt
     elif state == PENDING:
         # COALESCE: the ids lead to the rows, not the index of all that is queued.
-        still += [fn.COALESCE(Delivery.queued_at, 0) == 0, Delivery.next_attempt_at > now]
+        still += [fn.COALESCE(Delivery.queued_at, 0) == 0, fn.COALESCE(Delivery.next_attempt_at, now) > now]
     is_left_alone = state == WAITING or state == place == HELD or not delivery_ids
     return 0 if is_left_alone else int(Delivery.update(**due).where(*still).execute())
 

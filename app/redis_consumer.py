@@ -17,12 +17,11 @@ from dramatiq.broker import MessageProxy
 from redis.exceptions import NoScriptError
 
 from app.errors import QueueUnavailable
-from app.queue import Message
 from app.redis_client import SOCKET_TIMEOUT_S, connect, disconnect, unavailable
 from app.redis_ledger import Ledger
 from app.redis_scripts import CONSUMER_PREFIX, MAX_UNPACK, ConsumerScripts, consumer_keys
 from app.redis_url import RedisUrl
-from app.redis_wire import FetchedMessage, Undecodable, decode, encode_many
+from app.redis_wire import FetchedMessage, Undecodable, decode
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +85,6 @@ class RedisConsumer:
         except BaseException:
             self._ledger.give_back(ids)
             raise
-
-    def adopt(self, messages: Sequence[Message]) -> Sequence[FetchedMessage]:
-        """See BatchConsumer."""
-        pairs = encode_many(messages)
-        ids = [str(redis_id).encode() for redis_id in pairs[::2]]
-        try:
-            with unavailable():
-                self._scripts.adopt(keys=self._keys, args=pairs)
-        except QueueUnavailable as error:
-            log.debug("messages=%d were not adopted: %s", len(ids), error)
-            return []
-        self._ledger.hold(ids)
-        return [FetchedMessage(message, redis_id) for message, redis_id in zip(messages, ids, strict=True)]
 
     def ack_many(self, messages: Sequence[MessageProxy]) -> None:
         """See BatchConsumer. In an outage they are acknowledged later."""

@@ -50,13 +50,6 @@ return {ids, redis.call("HMGET", KEYS[2], unpack(ids))}
 """
 )
 
-_ADOPT = """
-local ids = {}
-for i = 1, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
-redis.call("HSET", KEYS[2], unpack(ARGV))
-redis.call("SADD", KEYS[3], unpack(ids))
-"""
-
 _ACK = """
 local ours = redis.call("SMISMEMBER", KEYS[3], unpack(ARGV))
 local ids = {}
@@ -190,7 +183,6 @@ class ConsumerScripts:
 
     def __init__(self, client: redis.Redis) -> None:
         self.fetch = client.register_script(_FETCH)
-        self.adopt = client.register_script(_ADOPT)
         self.ack = client.register_script(_ACK)
         self.requeue = client.register_script(_REQUEUE)
         self.bury = client.register_script(_BURY)

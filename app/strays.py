@@ -12,18 +12,18 @@ from app.registry import lock_webhooks, raise_version
 
 BATCH = 1_000
 
+# The subqueries are such that each is one look into an index: EXISTS has some databases read the table of deliveries.
 _WITH = """
     SELECT w.id FROM webhook w WHERE w.deleted_at IS NULL AND {condition}
-    AND EXISTS (SELECT 1 FROM delivery d WHERE d.webhook_id = w.id AND d.state = '{state}')
+    AND (SELECT d.id FROM delivery d WHERE d.webhook_id = w.id AND d.state = '{state}' LIMIT 1) IS NOT NULL
 """
 _DELETED = """
     SELECT w.id FROM webhook w WHERE w.deleted_at IS NOT NULL
-    AND EXISTS (SELECT 1 FROM delivery d WHERE d.webhook_id = w.id)
+    AND (SELECT d.id FROM delivery d WHERE d.webhook_id = w.id LIMIT 1) IS NOT NULL
 """
 _HEADS = """
-    SELECT d.id FROM delivery d WHERE d.webhook_id = {mark} AND d.state = '{state}' AND NOT EXISTS (
-        SELECT 1 FROM delivery f
-        WHERE f.order_key = d.order_key AND f.position < d.position
+    SELECT d.id FROM delivery d WHERE d.webhook_id = {mark} AND d.state = '{state}' AND d.id = COALESCE(
+        (SELECT f.id FROM delivery f WHERE f.order_key = d.order_key ORDER BY f.position LIMIT 1), d.id
     ) LIMIT {limit}
 """
 

@@ -1,37 +1,23 @@
 """The calls whose queries scripts/explain shows: what the API, the worker and the scheduler really run."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from app import authentication, outbox, users, webhooks
-from app.attempts import Attempt, Due, Policy, judge
-from app.authentication import Caller
+from app import authentication, users, webhooks
 from app.clock import now_ms
 from app.commands.events import newest
 from app.event_types import Event
-from app.exchange import Outcome, Request
 from app.ingest import keep_rejected, rejected_row
-from app.log_counts import count_logs
 from app.logs import LogFilter, newest_logs, page_of_logs, read_log
 from app.models import Event as EventRow
 from app.models import WebhookLog
 from app.permissions import Association, may_manage
 from app.registry import Registry
-from app.retention import prune
+from app.rotation import rotate_secret
 from app.services import Services
-from scripts.explain_rows import DAY_MS, DAYS, delivery_id, webhook_id
-from workers.lease import Lease
-
-ADMIN = Caller("user-0", admin=True, scopes=frozenset(), platform=False)
-MANAGER = Caller("user-7", admin=False, scopes=frozenset(), platform=False)
-BUSY = webhook_id(0)
-
-
-class Call(NamedTuple):
-    """Something that Hookline does, and who does it."""
-
-    name: str
-    run: Callable[[], object]
+from scripts.explain_call import ADMIN, BUSY, MANAGER, Call
+from scripts.explain_owed import DAY_MS, DISABLED, KINDS, ORDERED, ORDERED_BY_RESOURCE, webhook_id
+from scripts.explain_recovery import deliveries, events, jobs
+from scripts.explain_sending import scheduler, worker
 
 
 def calls(services: Services, now: int) -> dict[str, list[Call]]:
@@ -39,10 +25,13 @@ def calls(services: Services, now: int) -> dict[str, list[Call]]:
     return {
         "API: webhooks": _webhooks(services, now),
         "API: logs": _logs(now),
+        "API: events": events(now),
+        "API: deliveries": deliveries(services, now),
+        "API: jobs": jobs(now),
         "API: users and grants": _people(services),
         "Publishing": _publishing(services, now),
-        "Worker": _worker(now),
-        "Scheduler": _scheduler(now),
+        "Worker": worker(services, now),
+        "Scheduler": scheduler(services, now),
         "Rejected events": [
             Call("Keep rejected events", lambda: _reject(now)),
             Call("Show the newest rejected events", lambda: newest(100)),
@@ -58,6 +47,7 @@ def _webhooks(services: Services, now: int) -> list[Call]:
         "associationType": "REPO",
         "associationId": "p2:r2",
     }
+    dropping = {"id": webhook_id(DISABLED + KINDS), "enabled": True, "pending": "drop"}
     return [
         Call("The webhooks of an association", lambda: webhooks.list_webhooks(ADMIN, "REPO", place)),
         Call("The webhooks of a type, for an administrator", lambda: webhooks.list_webhooks(ADMIN, "PROJECT", None)),
@@ -68,9 +58,14 @@ def _webhooks(services: Services, now: int) -> list[Call]:
         Call("A webhook by its id", lambda: webhooks.find_webhook(ADMIN, webhook_id(6))),
         Call("Make a webhook", lambda: webhooks.create_webhook(services, ADMIN, new, now)),
         Call(
-            "Change a webhook and release what was parked",
-            lambda: webhooks.update_webhook(services, ADMIN, {"id": webhook_id(6), "enabled": True}, now),
+            "Enable a webhook, and have what is held sent",
+            lambda: webhooks.update_webhook(services, ADMIN, {"id": webhook_id(DISABLED), "enabled": True}, now),
         ),
+        Call(
+            "Enable a webhook, and drop what is held",
+            lambda: webhooks.update_webhook(services, ADMIN, dropping, now),
+        ),
+        Call("Give a webhook a new secret", lambda: rotate_secret(services, ADMIN, webhook_id(6), {}, now)),
         Call(
             "Delete a webhook and cancel what is owed to it", lambda: webhooks.delete_webhook(ADMIN, webhook_id(7), now)
         ),
@@ -107,54 +102,24 @@ def _people(services: Services) -> list[Call]:
 
 
 def _publishing(services: Services, now: int) -> list[Call]:
-    events = [
-        Event(type="NODE_CREATED", project_id="p2", repo_name="r2", resource_key="/a", event_id=event_id)
-        for event_id in ("event-5", "new-1", "new-2")
-    ]
+    plain = [_event("p2", "r2", event_id) for event_id in ("event-5", "new-1", "new-2")]
+    by_webhook, by_resource = ORDERED % 50, ORDERED_BY_RESOURCE % 50
+    ordered = [_event(f"p{by_webhook}", f"r{by_webhook % 10}", "new-3"), _event(f"p{by_resource}", "r1", "new-4")]
     return [
         Call("Load the webhooks that changed", lambda: _reload(services)),
-        Call("Publish events with ids of their own", lambda: services.publisher.publish(events, now)),
+        Call("Publish events with ids of their own", lambda: services.publisher.publish(plain, now)),
+        Call("Publish events that ordered webhooks get", lambda: services.publisher.publish(ordered, now)),
     ]
+
+
+def _event(project_id: str, repo_name: str, event_id: str) -> Event:
+    return Event(type="NODE_CREATED", project_id=project_id, repo_name=repo_name, resource_key="/a", event_id=event_id)
 
 
 def _reload(services: Services) -> None:
     registry = Registry(services.vault)
     registry._version = 1_990
     registry.refresh()
-
-
-def _worker(now: int) -> list[Call]:
-    ids = [delivery_id(number) for number in range(12, 3_000, 10)]
-    dues = outbox.load(ids).dues
-    chosen = [due.id for due in dues]
-    return [
-        Call("Load deliveries", lambda: outbox.load(chosen)),
-        Call("Record successes", lambda: outbox.record([_attempt(due, 200, now) for due in dues[:50]])),
-        Call(
-            "Record failures, and one that is gone",
-            lambda: outbox.record([_attempt(due, 410, now) for due in dues[50:52]]),
-        ),
-        Call("Put deliveries back", lambda: outbox.put_back(chosen[100:120], now)),
-        Call("Park deliveries of disabled webhooks", lambda: outbox.park(chosen[120:140])),
-        Call("Cancel deliveries of deleted webhooks", lambda: outbox.cancel(chosen[140:160])),
-    ]
-
-
-def _attempt(due: Due, status: int, now: int) -> Attempt:
-    outcome = Outcome(status, {}, b"", None, now, 20)
-    return judge(due, Request("https://a.example/", {}, b"", 1_000), outcome, Policy((5_000,), 1_000), now=now)
-
-
-def _scheduler(now: int) -> list[Call]:
-    lease = Lease("scheduler")
-    return [
-        Call("Take or renew the lease", lease.take),
-        Call("Give the lease up", lease.release),
-        Call("Claim deliveries that are due", lambda: outbox.claim_due(now, 1_000)),
-        Call("Claim deliveries whose message is lost", lambda: outbox.claim_lost(now - 100_000, now, 1_000)),
-        Call("Count logs", lambda: count_logs(now + 600_000)),
-        Call("Prune logs, counts, events and deleted webhooks", lambda: prune(DAYS - 1, now, lambda _: None)),
-    ]
 
 
 def _reject(now: int) -> Sequence[object]:

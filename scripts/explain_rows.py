@@ -8,70 +8,67 @@ from peewee import Model, MySQLDatabase
 
 from app.accounts import NOBODYS_HASH
 from app.database import insert_rows, write_transaction
-from app.ids import id_at
 from app.log_counts import count_logs
 from app.models import (
-    DEAD,
-    PENDING,
+    FAIL,
+    SUCCESS,
     TABLES,
     Counter,
     Delivery,
     Event,
     Grant,
+    Job,
     RejectedEvent,
     User,
     Webhook,
     WebhookLog,
     database,
 )
+from scripts.explain_owed import (
+    JOBS,
+    LOGS,
+    OWED,
+    WEBHOOKS,
+    Month,
+    Row,
+    delivery,
+    id_of,
+    job,
+    row_of,
+    strays,
+    webhook,
+    webhook_id,
+)
 
-LOGS = 100_000
-WEBHOOKS = 2_000
 USERS = 500
-OWED = 20_000
 REJECTED = 5_000
-DAYS = 30
-DAY_MS = 86_400_000
 BATCH = 5_000
 
-
-def webhook_id(number: int) -> str:
-    """Return the id of a webhook. Number 0 has half of all logs."""
-    return f"{number:032x}"
-
-
-def delivery_id(number: int) -> str:
-    """Return the id of a delivery that is owed."""
-    return f"d{number:031x}"
+_DELIVERED = 1 << 40  # the numbers of deliveries that have left the outbox begin here
 
 
 def fill(now: int, seal: str, logs: int = LOGS) -> None:
     """Fill the open, empty database up to the time `now`; `seal` stands for what is encrypted."""
-    _store(Webhook, [_webhook(number, now, seal) for number in range(WEBHOOKS)])
+    month = Month(now, logs)
+    _store(Webhook, [webhook(number, month, seal) for number in range(WEBHOOKS)])
     Counter.update(value=WEBHOOKS).where(Counter.name == "webhooks").execute()
     _store(User, [(f"user-{number}", NOBODYS_HASH, number == 0, now) for number in range(USERS)])
     Grant.insert_many(_grants(now)).execute()
-    history = list(_history(now, logs))
+    history = list(_history(month))
     _store(Event, [event for event, _ in history])
     _store(WebhookLog, [log for _, log in history])
-    _store(Delivery, [_delivery(number, now) for number in range(OWED)])
+    _store(Delivery, [delivery(number, month) for number in range(OWED)] + strays(month))
+    # MariaDB wants the name of one of its columns quoted.
+    Job.insert_many([job(number, month) for number in range(JOBS)], fields=Job._meta.sorted_fields).execute()
     _store(RejectedEvent, [_rejected(number, now) for number in range(REJECTED)])
     count_logs(now)
     _analyze()
 
 
-def _store(model: type[Model], rows: Sequence[tuple[Any, ...]]) -> None:
+def _store(model: type[Model], rows: Sequence[Row]) -> None:
     for start in range(0, len(rows), BATCH):
         with write_transaction():
             insert_rows(model, rows[start : start + BATCH])
-
-
-def _webhook(number: int, now: int, seal: str) -> tuple[Any, ...]:
-    kind = ("SYSTEM", "PROJECT", "REPO", "REPO")[number % 4]
-    place = {"SYSTEM": "", "PROJECT": f"p{number % 50}", "REPO": f"p{number % 50}:r{number % 10}"}[kind]
-    url, triggers = f"https://receiver-{number}.example/hook", '["NODE_CREATED"]'
-    by = ("user-0", now, "user-0", now)
-    return (webhook_id(number), url, None, None, triggers, kind, place, None, seal, True, None, *by, None, number)
 
 
 def _grants(now: int) -> list[dict[str, Any]]:
@@ -82,34 +79,54 @@ def _grants(now: int) -> list[dict[str, Any]]:
     ]
 
 
-def _history(now: int, logs: int) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+def _history(month: Month) -> Iterator[tuple[Row, Row]]:
     """Yield events by time, each with a log."""
     chance = random.Random(1)
-    for number in range(logs):
-        at = now - DAYS * DAY_MS + number * DAYS * DAY_MS // logs
-        event_id = f"event-{number}"
-        webhook = webhook_id(0 if number % 2 else chance.randrange(1, WEBHOOKS))
-        trigger = "NODE_CREATED" if number % 10 else "NODE_DELETED"
-        status = "FAIL" if chance.random() < 0.02 else "SUCCESS"
-        payload = f'{{"eventType":"{trigger}","node":{{"fullPath":"/release/{number}.apk","size":{number}}}}}'
-        middle = (f"https://receiver.example/{number}", trigger, '{"Content-Type":"application/json"}', status)
-        log = (id_at(at), webhook, event_id, delivery_id(number), 1, *middle, 200, "{}", "ok", 20, at, None, None)
-        yield (event_id, trigger, "p1", "r1", f"/{number}", "user-1", None, payload, None, at), log
+    for number in range(month.logs):
+        at, chosen = month.accepted_at(number), webhook_id(0 if number % 2 else chance.randrange(1, WEBHOOKS))
+        yield _event(number, at), _log(number, at, chosen, SUCCESS if chance.random() > 0.02 else FAIL)
 
 
-def _delivery(number: int, now: int) -> tuple[Any, ...]:
-    """Return what is owed: of ten, one given up, one due, two in the queue, the others waiting for a retry."""
-    state, due, queued = {
-        0: (DEAD, None, None),
-        1: (PENDING, now - number, None),
-        2: (PENDING, now - number, now - 1_000),
-        3: (PENDING, now - number, now - 1_000_000 if number < 2_000 else now - 500),
-    }.get(number % 10, (PENDING, now + number * 1_000, None))
-    made = now - DAY_MS
-    return (delivery_id(number), webhook_id(number % WEBHOOKS), f"event-{number}", state, 1, due, queued, made)
+def _trigger(number: int) -> str:
+    return "NODE_CREATED" if number % 10 else "NODE_DELETED"
 
 
-def _rejected(number: int, now: int) -> tuple[Any, ...]:
+def _event(number: int, at: int) -> Row:
+    trigger, path = _trigger(number), f"/release/{number}.apk"
+    return row_of(
+        Event,
+        id=f"event-{number}",
+        type=trigger,
+        project_id=f"p{number % 50}",
+        repo_name=f"r{number % 10}",
+        resource_key=path,
+        user_id="user-1",
+        payload=f'{{"eventType":"{trigger}","node":{{"fullPath":"{path}","size":{number}}}}}',
+        accepted_at=at,
+    )
+
+
+def _log(number: int, at: int, chosen: str, status: str) -> Row:
+    return row_of(
+        WebhookLog,
+        id=id_of(at + 2, number),
+        webhook_id=chosen,
+        event_id=f"event-{number}",
+        delivery_id=id_of(at + 1, _DELIVERED + number),
+        attempt=1,
+        url=f"https://receiver.example/{number}",
+        triggered_event=_trigger(number),
+        request_headers='{"Content-Type":"application/json"}',
+        status=status,
+        response_status=200,
+        response_headers="{}",
+        response_body="ok",
+        duration_ms=20,
+        requested_at=at + 2,
+    )
+
+
+def _rejected(number: int, now: int) -> Row:
     return (f"{number:032x}", f"message-{number}", 0, "type: unknown_type", '{"type":"X"}', now - number)
 
 

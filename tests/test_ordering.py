@@ -18,7 +18,7 @@ from app.event_types import Event
 from app.events import Publisher
 from app.feeder import Feeder
 from app.models import DEAD, HELD, PENDING, WAITING, Delivery, database
-from app.ordering import busy_keys, head_of, in_turn, order_key, pass_on, take_positions
+from app.ordering import TURN_MS, busy_keys, head_of, in_turn, order_key, pass_on, take_positions
 from app.queue import DELIVERIES
 from app.recovery import again
 from app.services import Services
@@ -223,14 +223,14 @@ class TestTurns:
 class TestPassingOn:
     """Whoever ends a head hands the turn on."""
 
-    def test_the_next_is_queued(self, services: Services) -> None:
+    def test_the_next_is_whose_turn_it_is(self, services: Services) -> None:
         make_event()
         [due] = dues(place(1))
         second, third = waiting(2), waiting(3)
         with write_transaction():
             Delivery.delete().where(Delivery.id == due.id).execute()
             assert pass_on([due], NOW + 1) == [second]
-        assert [state(second), state(third)] == [(PENDING, 0, NOW + 1, NOW + 1), (WAITING, 0, None, None)]
+        assert [state(second), state(third)] == [(PENDING, 0, NOW + 1 + TURN_MS, None), (WAITING, 0, None, None)]
 
     def test_one_that_has_the_turn_already_keeps_it(self, services: Services) -> None:
         make_event()
@@ -249,7 +249,8 @@ class TestPassingOn:
         with write_transaction():
             assert again([first], DEAD, NOW) == 1
         assert sorted(outbox.claim_due(NOW, 10)) == [first]
-        assert {ready.due.id for ready in look_up(services, [first, second], NOW)} == {first, second}
+        assert [ready.due.id for ready in look_up(services, [first, second], NOW)] == [first]
+        assert [ready.due.id for ready in look_up(services, [second], NOW, by_turn=True)] == [second]
 
 
 class TestPublishing:
@@ -288,7 +289,7 @@ class TestPublishing:
         order: list[int] = []
         turns = messages(services)
         while turns:
-            found = look_up(services, turns, now_ms())
+            found = look_up(services, turns, now_ms(), by_turn=True)
             order += [ready.due.position or 0 for ready in found]
             turns = services.recorder.record(attempts([ready.due.id for ready in found]), now_ms())
         assert order == [1, 2, 3, 4]
@@ -364,7 +365,7 @@ def test_a_head_that_ends_while_the_next_is_looked_up_leaves_nobody_waiting(
         found = dues(second)
         passed, turns = at_once(lambda: another(services).record(ended, NOW), lambda: in_turn(found))  # noqa: B023
         assert second in turns or passed == [second]
-        assert state(second) == (PENDING, 0, NOW, NOW)
+        assert state(second) == ((PENDING, 0, NOW + TURN_MS, None) if passed else (PENDING, 0, NOW, NOW))
         assert state(third) == (WAITING, 0, None, None)
 
 

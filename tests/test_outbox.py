@@ -14,6 +14,7 @@ from app.exchange import Outcome, Request
 from app.ids import new_id
 from app.memory_broker import MEMORY_QUEUE_LIMIT
 from app.models import DEAD, HELD, PENDING, WAITING, Delivery, Event, Webhook, WebhookLog
+from app.ordering import TURN_MS
 from app.queue import DELIVERIES, delivery_message
 from app.registry import current_version
 from app.services import Services
@@ -296,3 +297,35 @@ def test_dropping_removes_what_is_held_or_waits_for_that_webhook_and_no_more(ser
         assert outbox.drop_held("w") == 3
         assert outbox.drop_held("w") == 0
     assert {row.id for row in Delivery.select()} == kept
+
+
+@pytest.mark.usefixtures("services")
+class TestTurns:
+    """A delivery whose turn has come is its worker's for a while, without a message."""
+
+    def turn(self) -> str:
+        make_event()
+        return make_delivery(next_attempt_at=NOW + TURN_MS, queued_at=None, order_key="k", position=1)
+
+    def test_who_was_given_the_turn_can_load_it_and_nobody_else(self) -> None:
+        turn = self.turn()
+        assert outbox.load([turn]).dues == []
+        assert [due.id for due in outbox.load([turn], by_turn=True).dues] == [turn]
+
+    def test_it_is_due_once_nobody_has_kept_it(self) -> None:
+        turn = self.turn()
+        outbox.keep_turns([turn], NOW + 1_000)
+        assert outbox.claim_due(NOW + TURN_MS, 10) == []
+        assert outbox.claim_due(NOW + 1_000 + TURN_MS, 10) == [turn]
+
+    def test_keeping_leaves_alone_what_is_in_the_queue_or_dead(self) -> None:
+        queued, dead = make_delivery(), make_delivery(state=DEAD, next_attempt_at=None, queued_at=None)
+        outbox.keep_turns([queued, dead, new_id()], NOW + 9)
+        assert (state(queued), state(dead)) == ((PENDING, 0, NOW, NOW), (DEAD, 0, None, None))
+
+    def test_it_can_be_left_to_whoever_gets_its_message(self, services: Services) -> None:
+        turn = self.turn()
+        outbox.enqueue_turns(services.broker, [turn], NOW + 5)
+        assert state(turn) == (PENDING, 0, NOW + 5, NOW + 5)
+        assert services.broker.waiting(DELIVERIES) == 1
+        assert [due.id for due in outbox.load([turn]).dues] == [turn]

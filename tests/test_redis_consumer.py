@@ -120,21 +120,6 @@ def test_what_a_dead_consumer_held_goes_back_to_the_head(
     dead.close()
 
 
-def test_what_a_dead_consumer_adopted_is_found_too_and_what_it_finished_is_not(
-    redis_queue: RedisBroker, consumer: RedisConsumer, redis_client: redis.Redis
-) -> None:
-    dead = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)
-    dead.beat()
-    adopted = dead.adopt([delivery_message(name) for name in "abc"])
-    assert [message.args for message in adopted] == [("a",), ("b",), ("c",)]
-    assert redis_queue.waiting(DELIVERIES) == 0
-    dead.ack_many(adopted[:1])
-    redis_client.zadd(HEARTBEATS, {dead.id: 1})
-    consumer.beat()
-    assert fetch(consumer) == ["b", "c"]
-    dead.close()
-
-
 def test_a_living_consumer_keeps_what_it_holds(redis_queue: RedisBroker, consumer: RedisConsumer) -> None:
     enqueue(redis_queue, "a")
     living = redis_queue.batch_consumer(DELIVERIES, WAIT_MS)

@@ -29,6 +29,7 @@ from workers.in_hand import (
     Pause,
     enqueue_turns,
     give_back,
+    keep_turns,
     may_be_sent,
     messages_of,
     pace_of,
@@ -66,7 +67,6 @@ class DeliveryPipeline:
             settings.max_in_flight,
             waiting=lambda: self._lanes.waiting + len(self._later),
             is_open=lambda: not self._is_shut(),
-            finished=self._finished,
         )
         self._pause = Pause(DATABASE_PAUSE_MS)
         self._lookups = LookUps(
@@ -74,7 +74,7 @@ class DeliveryPipeline:
             consumer,
             self._desk,
             pause=self._pause,
-            told=Told(self._sort, self._places.note_behind, self._places.take_messages),
+            told=Told(self._sort, self._places.note_behind),
         )
         self._records = Records(services, self._desk, self._pause, self._leave)
         self._looks_at = 0.0
@@ -122,6 +122,8 @@ class DeliveryPipeline:
             return
         self._follow(self._lookups.take_turns())
         self._records.look_round()
+        if long := self._places.long_turns():
+            self._desk.run(partial(keep_turns, long))
 
     def _drains(self, timeout_s: float) -> bool:
         """Wait for what is in flight, and go on with all that comes from time to time: silence would mean death."""
@@ -226,12 +228,9 @@ class DeliveryPipeline:
         ours = self._places.not_held(following)
         if self._is_stopping:
             self._desk.run(partial(enqueue_turns, self._services, ours))
-            return
-        if ours:
+        elif ours:
             self._places.expect(len(ours))
             self._lookups.by_turn(ours, self._places.departures.ask())
-        if following:
-            self._lookups.cover(following)
 
     def _put_aside(self, items: Sequence[Held], *, hold: bool) -> None:
         """Hold `items` in the database until they are fed, or put them back for a while."""

@@ -177,9 +177,17 @@ def give_back(services: Services, consumer: BatchConsumer, items: Sequence[Held]
 def enqueue_turns(services: Services, delivery_ids: Sequence[str]) -> None:
     """Make messages for deliveries that came without one. Raises nothing, as `give_back`."""
     try:
-        outbox.enqueue(services.broker, delivery_ids)
+        outbox.enqueue_turns(services.broker, delivery_ids, now_ms())
     except DatabaseUnavailable as error:
         log.error("queue=%s waits: %s", DELIVERIES, error)
+
+
+def keep_turns(delivery_ids: Sequence[str]) -> None:
+    """Say of deliveries that came without a message that they are in good hands. Raises nothing: it is said again."""
+    try:
+        outbox.keep_turns(delivery_ids, now_ms())
+    except DatabaseUnavailable as error:
+        log.debug("turns=%d are not renewed: %s", len(delivery_ids), error)
 
 
 def put_aside(services: Services, consumer: BatchConsumer, items: Sequence[Held], *, hold: bool) -> None:

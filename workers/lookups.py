@@ -12,7 +12,7 @@ from app.attempts import Due
 from app.clock import now_ms
 from app.delivery import Ready, look_up
 from app.errors import DatabaseUnavailable
-from app.queue import DELIVERIES, BatchConsumer, delivery_message
+from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
 from workers.desk import Desk
 from workers.in_hand import Named, Pause, delivery_id
@@ -35,7 +35,6 @@ class Told(NamedTuple):
 
     found: Found
     behind: Callable[[Mapping[str, Sequence[Due]]], None]  # what comes after ordered deliveries
-    covered: Callable[[Sequence[MessageProxy]], None]  # messages for deliveries that came without
 
 
 class LookUps:
@@ -46,7 +45,7 @@ class LookUps:
         self._consumer = consumer
         self._desk = desk
         self._pause = pause
-        self._found, self._behind, self._covered = told
+        self._found, self._behind = told
         self._turns: list[str] = []  # deliveries whose turn has come while the database was away
 
     def by_message(self, messages: Sequence[MessageProxy], since: int) -> list[MessageProxy]:
@@ -60,10 +59,6 @@ class LookUps:
         """Look up deliveries whose turn has come; they need no message."""
         self._desk.run(partial(self._look_up, dict.fromkeys(delivery_ids), since))
 
-    def cover(self, delivery_ids: Sequence[str]) -> None:
-        """Have deliveries that came without a message go to another worker where this one dies."""
-        self._desk.run(partial(self._adopt, delivery_ids))
-
     def take_turns(self) -> list[str]:
         """Return the turns that could not be looked up, to be asked for again. For the transport's thread."""
         turns, self._turns = self._turns, []
@@ -72,7 +67,7 @@ class LookUps:
     def _look_up(self, named: Named, since: int) -> None:
         """Find the deliveries that are pointed at, and settle those that need no request."""
         try:
-            found = look_up(self._services, list(named), now_ms(), HORIZON_MS)
+            found = self._ask(named)
         except DatabaseUnavailable as error:
             log.error("queue=%s waits: %s", DELIVERIES, error)
             self._pause.begin()
@@ -85,6 +80,10 @@ class LookUps:
             self._pause.end()
             self._services.transport.call_soon(partial(self._found, named, found, since))
             self._look_behind(found)
+
+    def _ask(self, named: Named) -> list[Ready]:
+        by_turn = None in named.values()
+        return look_up(self._services, list(named), now_ms(), HORIZON_MS, by_turn=by_turn)
 
     def _look_behind(self, found: Sequence[Ready]) -> None:
         """Load what comes after ordered deliveries, where there are so few that each has to be quick.
@@ -101,20 +100,15 @@ class LookUps:
         else:
             self._services.transport.call_soon(partial(self._behind, behind))
 
-    def _adopt(self, delivery_ids: Sequence[str]) -> None:
-        adopted = self._consumer.adopt([delivery_message(each) for each in delivery_ids])
-        if adopted:
-            self._services.transport.call_soon(partial(self._covered, adopted))
-
     def _apart(self, named: Named) -> list[Ready]:
         """Look each up alone, so that the one which shows a defect of ours harms no other.
 
         That one is let go: its row stays, and the sweeper comes back to it.
         """
         found: list[Ready] = []
-        for name in named if len(named) > 1 else ():
+        for name, message in named.items() if len(named) > 1 else ():
             try:
-                found += look_up(self._services, [name], now_ms(), HORIZON_MS)
+                found += self._ask({name: message})
             except Exception:
                 log.exception("delivery=%s could not be looked up", name)
         return found

@@ -1,13 +1,10 @@
 """The places of a worker process: what it has in hand, how much more it can take, and what has left since."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dramatiq.broker import MessageProxy
-
 from app.attempts import Due
-from workers.in_hand import Departures, Held, delivery_id
+from workers.in_hand import Departures, Held
 
 ROOM_S = 0.005
 # How many deliveries may wait in lines and for their time, as a multiple of those that may be under way.
@@ -17,16 +14,14 @@ LINES = 4
 class Places:
     """Counts what is held. Any thread may wait for room; the rest is for the transport's thread, but for `expect`."""
 
-    def __init__(
-        self, limit: int, *, waiting: Callable[[], int], is_open: Callable[[], bool], finished: deque[MessageProxy]
-    ) -> None:
+    def __init__(self, limit: int, *, waiting: Callable[[], int], is_open: Callable[[], bool]) -> None:
         self.held: dict[str, Held] = {}
         self.departures = Departures()
         self._limit = limit
         self._worthwhile = limit // 8
         self._waiting = waiting  # how many of those held are not under way
         self._is_open = is_open
-        self._finished = finished
+        self._turns: set[str] = set()
         self._incoming = 0  # deliveries pointed at and not yet looked at
         self._changed = threading.Condition()
 
@@ -73,14 +68,11 @@ class Places:
             if name in self.held:
                 self.held[name].behind = dues
 
-    def take_messages(self, messages: Sequence[MessageProxy]) -> None:
-        """Keep messages with the deliveries that came without; what nothing held needs any more is finished."""
-        for message in messages:
-            item = self.held.get(delivery_id(message))
-            if item is None or item.message is not None:
-                self._finished.append(message)
-            else:
-                item.message = message
+    def long_turns(self) -> list[str]:
+        """Return the deliveries without a message that were held when this was last asked, and still are."""
+        turns = {name for name, item in self.held.items() if item.message is None}
+        long, self._turns = turns & self._turns, turns
+        return sorted(long)
 
     def not_held(self, names: Iterable[str]) -> list[str]:
         """Return those of the deliveries that are not held."""
