@@ -51,13 +51,17 @@ def _recording(services: Services, dues: Sequence[Due], head: Due, now: int) -> 
     opening = [_attempt(due, 500, now) for due in (*dues[51:60], dues[60]._replace(webhook_id=failing))]
     closing = _attempt(dues[61]._replace(webhook_id=failing, attempt=1), 200, now)
     given_up = [_attempt(dues[62], 410, now)]
+    ended, turns = [_attempt(head, 200, now)], list[str]()
     return [
         Call("Record first attempts that succeed", lambda: recorder.record([*succeeded, unaware], now)),
         Call("Look round: a success of ours has ended a webhook's failures", lambda: recorder.look_round(now)),
         Call("Record failures, and open a circuit", lambda: recorder.record(opening, now)),
         Call("Record a success, and close a circuit", lambda: recorder.record([closing], now)),
         Call("Give a delivery up, and disable its webhook", lambda: recorder.record(given_up, now)),
-        Call("Record an ordered success, and pass on", lambda: recorder.record([_attempt(head, 200, now)], now)),
+        Call("Record an ordered success, and pass on", lambda: turns.extend(recorder.record(ended, now))),
+        Call("Take a turn without a message", lambda: outbox.load(turns, by_turn=True)),
+        Call("Keep a turn", lambda: outbox.keep_turns(turns, now)),
+        Call("Leave a turn to whoever gets its message", lambda: outbox.enqueue_turns(services.broker, turns, now)),
         Call("Record what may be on record", lambda: recorder.record(succeeded, now, in_doubt=True)),
     ]
 
