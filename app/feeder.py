@@ -20,7 +20,7 @@ from app.registry import lock_webhooks, raise_version
 log = logging.getLogger(__name__)
 
 FEED_MS = 500  # how often
-FIRST_HELPING = 64
+FIRST_HELPING = 16
 LARGEST_HELPING = 4_000
 SMALLEST_HELPING = 8
 # Longer than an attempt can take: a probe that is heard of no more was lost with its worker.
