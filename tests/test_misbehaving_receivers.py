@@ -22,7 +22,7 @@ from tests.raw_receiver import Behaviour, answering, dripping, flooding, free_po
 from tests.receiver import Receiver
 
 DEADLINE_MS = 1_000
-SLACK_S = 0.3
+SLACK_S = 0.9  # less than the deadline; much, because the machine may be busy
 OK = b"HTTP/1.1 200 OK\r\n"
 BOMB = gzip.compress(bytes(4_000_000), mtime=0)
 

@@ -168,7 +168,7 @@ def test_a_proxy_that_is_silent_is_cut_at_the_deadline(known: Certificate, schem
     with serving(silent, reads=False) as server:
         outcome = sent(f"{scheme}://127.0.0.1:{server.port}", f"{target}://127.0.0.1:9/", known, timeout_ms=150)
     assert outcome.error == "time-out: no complete answer within 150 ms"
-    assert outcome.duration_ms < 450
+    assert outcome.duration_ms < 3_000
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5h"])

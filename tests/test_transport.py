@@ -223,7 +223,7 @@ def test_a_call_runs_at_its_time_in_the_thread_of_the_callbacks(transport: Trans
         transport.call_at(start + delay, partial(note, start + delay))
     assert ended.wait(PATIENCE_S)
     assert [when for when, _, _ in ran] == [start - 1.0, start + 0.05, start + 0.1, start + 0.15]
-    assert all(0 <= at - when < 0.05 for when, at, _ in ran[1:])
+    assert all(0 <= at - when < 1.0 for when, at, _ in ran[1:])
     assert {thread for _, _, thread in ran} == collected.threads
 
 

@@ -240,8 +240,8 @@ def test_thousands_for_a_dead_webhook_hold_up_no_other(
             began = time.monotonic()
             desk.publish(repo="lively")
             latencies.append(receiver.wait_for(number)[-1].at - began)
-        assert sorted(latencies)[10] < 0.1
-        assert max(latencies) < 1.0
+        assert sorted(latencies)[10] < 0.5
+        assert max(latencies) < 3.0
         eventually(lambda: len(desk.logs(lively)) == 20)
         hanging.close()
     assert len(desk.owed(stuck)) == 2_000
