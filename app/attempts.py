@@ -75,12 +75,14 @@ class Attempt(NamedTuple):
     @property
     def error(self) -> str | None:
         """What went wrong, as the log says it."""
-        return self.log_row[_ERROR]  # type: ignore[no-any-return]
+        error: str | None = self.log_row[_ERROR]
+        return error
 
     @property
     def response_status(self) -> int | None:
         """The status of the answer, if there was one."""
-        return self.log_row[_RESPONSE_STATUS]  # type: ignore[no-any-return]
+        status: int | None = self.log_row[_RESPONSE_STATUS]
+        return status
 
 
 def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, timeout_ms: int) -> Request:

@@ -161,7 +161,7 @@ def test_names_that_hang_hold_up_no_other_and_end_at_the_deadline(
     assert outcome.status == 200
     assert all_ended.wait(PATIENCE_S)
     assert {outcome.error for outcome in ended} == {"time-out: no complete answer within 300 ms"}
-    assert all(295 <= outcome.duration_ms < 3_000 for outcome in ended)
+    assert all(max(295, outcome.duration_ms) <= late.duration_ms < 3_000 for late in ended)
     assert len(resolver.asked) == len(set(hosts)) + 1
 
 
