@@ -133,6 +133,7 @@ class WebhookLog(Table):
     requested_at = BigIntegerField()
     error = TextField(null=True)
     next_attempt_at = BigIntegerField(null=True)
+    timing = TextField(null=True)  # JSON object: microseconds from the start of the request to the end of each phase
 
     class Meta:
         indexes = ((("webhook_id", "id"), False),)
@@ -149,6 +150,22 @@ class LogCount(Table):
 
     class Meta:
         primary_key = CompositeKey("webhook_id", "hour", "triggered_event", "status")
+
+
+class LogStat(Table):
+    """How many logs of a webhook ("" for all of them) are of a minute or an hour, by status and duration; see
+    app.log_stats."""
+
+    webhook_id = CharField(max_length=32)
+    span_ms = IntegerField()  # a minute or an hour
+    start = BigIntegerField()
+    status = CharField(max_length=8)
+    bucket = IntegerField()  # of the duration
+    number = BigIntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("webhook_id", "span_ms", "start", "status", "bucket")
+        indexes = ((("span_ms", "start"), False),)
 
 
 class RejectedEvent(Table):
@@ -195,6 +212,18 @@ class Lease(Table):
     epoch = BigIntegerField(default=0)
 
 
+class RunningProcess(Table):
+    """A process of the service, which says from time to time that it is still there; see app.presence."""
+
+    id = CharField(max_length=32, primary_key=True)
+    role = CharField(max_length=16)
+    host = CharField(max_length=255)
+    pid = IntegerField()
+    version = CharField(max_length=32)
+    started_at = BigIntegerField()
+    seen_at = BigIntegerField(index=True)  # by the database's clock
+
+
 class User(Table):
     """Someone who may call the API. The name is the id."""
 
@@ -237,4 +266,7 @@ class Counter(Table):
     value = BigIntegerField(default=0)
 
 
-TABLES = (Webhook, Event, Delivery, WebhookLog, LogCount, RejectedEvent, User, Grant, AccessKey, Counter, Lease, Job)
+TABLES = (
+    *(Webhook, Event, Delivery, WebhookLog, LogCount, LogStat, RejectedEvent, User, Grant, AccessKey, Counter, Lease),
+    *(Job, RunningProcess),
+)

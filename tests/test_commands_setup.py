@@ -17,7 +17,7 @@ from tests.conftest import SECRET_KEY, Place
 from tests.empty_database import empty_database
 from tests.server import free_port
 
-FIRST, SECOND, THIRD = "0001_initial", "0002_production", "0003_isolation"
+ALL = ("0001_initial", "0002_production", "0003_isolation", "0004_dashboard")
 UP_TO_DATE = "The database is up to date.\n"
 CLEARED = {name: None for name in os.environ if name.startswith(("HOOKLINE_", "DATABASE_", "REDIS_"))}
 
@@ -61,13 +61,13 @@ def test_secret_makes_a_key_that_encrypts(tmp_path: Path) -> None:
 
 
 def test_migrate_says_what_it_applied_and_then_nothing(run: Run) -> None:
-    assert (run("migrate").stdout, run("migrate").stdout) == (f"Applied {FIRST}, {SECOND}, {THIRD}.\n", UP_TO_DATE)
+    assert (run("migrate").stdout, run("migrate").stdout) == (f"Applied {', '.join(ALL)}.\n", UP_TO_DATE)
 
 
 def test_check_tells_what_is_missing_and_changes_nothing(run: Run, url: str) -> None:
     for _ in range(2):
         result = run("migrate", "--check")
-        assert (result.exit_code, result.stdout) == (1, f"missing: {FIRST}\nmissing: {SECOND}\nmissing: {THIRD}\n")
+        assert (result.exit_code, result.stdout) == (1, "".join(f"missing: {name}\n" for name in ALL))
     connect(url)
     assert database.get_tables() == []
 
@@ -82,9 +82,9 @@ def test_check_is_content_with_a_database_that_is_up_to_date(run: Run) -> None:
 def test_check_tells_of_a_newer_version_and_migrate_refuses_it(run: Run, url: str) -> None:
     run("migrate")
     connect(url)
-    database.execute_sql(f"UPDATE schema_migration SET name = '9999_later' WHERE name = '{SECOND}'")
+    database.execute_sql(f"UPDATE schema_migration SET name = '9999_later' WHERE name = '{ALL[1]}'")
     result = run("migrate", "--check")
-    assert (result.exit_code, result.stdout) == (1, f"missing: {SECOND}\nof a newer version: 9999_later\n")
+    assert (result.exit_code, result.stdout) == (1, f"missing: {ALL[1]}\nof a newer version: 9999_later\n")
     for command in (["migrate"], ["release"], ["events", "rejected"]):
         assert one_line(run(*command)) == "the database belongs to a newer version: it has 9999_later"
 

@@ -28,7 +28,7 @@ from app.models import Counter, Event, Grant, database
 from app.registry import VERSION_SQL, raise_version
 from app.services import Services
 from config.settings import load_settings
-from tests.conftest import SECRET_KEY, Place
+from tests.conftest import COUNTERS, SECRET_KEY, Place
 from tests.database_clock import database_now
 from tests.empty_database import Run, beside
 from tests.server import free_port
@@ -175,7 +175,7 @@ def test_what_is_written_together_is_all_or_nothing(services: Services, count: i
     with pytest.raises(peewee.IntegrityError):
         write_together([(Counter, new), (Event, [event("new"), event("there")])], (update, (1,)))
     assert [row.id for row in Event.select()] == ["there"]
-    assert {(row.name, row.value) for row in Counter.select()} == {("webhooks", 0), ("logs_counted_until", 0)}
+    assert {(row.name, row.value) for row in Counter.select()} == {(name, 0) for name in COUNTERS}
     with write_transaction():
         insert_rows(Event, [event("later")])
     assert Event.select().count() == 2

@@ -20,7 +20,7 @@ OLD = LIMIT - 1
 def log_row(event_id: str, at: int, webhook_id: str = "w") -> tuple[Any, ...]:
     """Return the row of a log, in the order of the fields."""
     place = (id_at(at), webhook_id, event_id, "d" * 32, 1)
-    return (*place, "http://a", "NODE_CREATED", "{}", "SUCCESS", 200, "{}", "", 1, at, None, None)
+    return (*place, "http://a", "NODE_CREATED", "{}", "SUCCESS", 200, "{}", "", 1, at, None, None, None)
 
 
 def make_logs(*rows: tuple[Any, ...]) -> None:

@@ -21,12 +21,12 @@ from app.log_counts import count_logs
 from app.models import HELD, PENDING, TABLES, Counter, Delivery, Event, Lease, LogCount, User, WebhookLog, database
 from app.outbox import load
 from app.schema import MIGRATIONS, migrate, require_current, state
-from tests.conftest import SECRET_KEY, Place
+from tests.conftest import COUNTERS, SECRET_KEY, Place
 from tests.empty_database import beside, empty_database
 from tests.server import eventually
 
-FIRST, SECOND, THIRD = ALL = ["0001_initial", "0002_production", "0003_isolation"]
-FAILURES, ORDER = "webhook_log_failures", "delivery_order"
+FIRST, SECOND, THIRD, FOURTH = ALL = ["0001_initial", "0002_production", "0003_isolation", "0004_dashboard"]
+FAILURES, FAILED, ORDER = "webhook_log_failures", "webhook_log_failed_id", "delivery_order"
 INSERT_DELIVERY = """
     INSERT INTO delivery (id, webhook_id, event_id, state, attempt, next_attempt_at, queued_at, created_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -92,7 +92,7 @@ def test_an_empty_database_gets_every_table(url: str) -> None:
     assert state() == ([], [])
     require_current()
     assert {model._meta.table_name for model in TABLES} < set(database.get_tables())
-    assert {(row.name, row.value) for row in Counter.select()} == {("webhooks", 0), ("logs_counted_until", 0)}
+    assert {(row.name, row.value) for row in Counter.select()} == {(name, 0) for name in COUNTERS}
     assert list(Lease.select().tuples()) == [("scheduler", "", 0, 0)]
 
 
@@ -102,7 +102,7 @@ def test_migrating_twice_does_nothing_more(url: str) -> None:
     Lease.update(epoch=3).execute()
     assert migrate() == []
     assert history() == ALL
-    assert [row.value for row in Counter.select()] == [7, 7]
+    assert [row.value for row in Counter.select()] == [7, 7, 7]
     assert Lease.get_by_id("scheduler").epoch == 3
 
 
@@ -115,6 +115,8 @@ def test_the_migrations_make_the_tables_of_the_models(url: str, database_place: 
         FAILURES: (log_indexes.pop(FAILURES), ("webhook_id", "status", "id")),
         ORDER: (delivery_indexes.pop(ORDER), ("order_key", "position")),
     }
+    if database_place.kind != "mariadb":
+        made_by_sql[FAILED] = (log_indexes.pop(FAILED), ("id",))
     for (unique, columns, rows), expected in made_by_sql.values():
         assert (bool(unique), columns) == (False, expected)
         assert bool(rows) == (database_place.kind != "mariadb")
@@ -139,16 +141,14 @@ def test_the_release_before_is_brought_up_to_date_with_all_it_has(url: str) -> N
             database.execute_sql(
                 INSERT_DELIVERY.replace("?", database.param), (name, "w", "e", PENDING, 2, due, due, at)
             )
-        insert_rows(
-            WebhookLog,
-            [(log_id, "w", "e", "d", 1, "http://a/", "NODE_CREATED", "{}", "FAIL", 500, "{}", "", 1, at, "x", at)],
-        )
+        log = (log_id, "w", "e", "d", 1, "http://a/", "NODE_CREATED", "{}", "FAIL", 500, "{}", "", 1, at, "x", at)
+        WebhookLog.insert_many([log], fields=WebhookLog._meta.sorted_fields[: len(log)]).execute()
         insert_rows(User, [("amy", "hash", True, at)])
         Counter.update(value=5).where(Counter.name == "webhooks").execute()
-    assert state() == ([SECOND, THIRD], [])
-    with pytest.raises(OperatorError, match=f"lacks {SECOND}, {THIRD}: run hookline migrate"):
+    assert state() == ([SECOND, THIRD, FOURTH], [])
+    with pytest.raises(OperatorError, match=f"lacks {SECOND}, {THIRD}, {FOURTH}: run hookline migrate"):
         require_current()
-    assert migrate() == [SECOND, THIRD]
+    assert migrate() == [SECOND, THIRD, FOURTH]
     require_current()
     assert load(["d"]).dues == [Due("d", "w", "e", 2, "NODE_CREATED", "{}", None)]
     assert {row.id: row.state for row in Delivery.select()} == {"d": PENDING, "parked": HELD}
@@ -284,6 +284,28 @@ def test_the_third_migration_is_repeated_where_it_broke_off(url: str, database_p
     assert schema(database_place.kind) == whole
 
 
+@pytest.mark.parametrize(
+    "undone",
+    [
+        ["ALTER TABLE webhook_log DROP COLUMN timing", "DROP TABLE log_stat", "DROP TABLE running_process"],
+        ["DROP TABLE running_process", "DELETE FROM counter WHERE name = 'logs_measured_until'"],
+        ["DELETE FROM counter WHERE name = 'logs_measured_until'"],
+    ],
+    ids=["in the first step", "before a table", "before the counter"],
+)
+def test_the_fourth_migration_is_repeated_where_it_broke_off(
+    url: str, database_place: Place, undone: list[str]
+) -> None:
+    migrate()
+    whole = schema(database_place.kind)
+    database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{FOURTH}'")
+    for statement in undone:
+        database.execute_sql(statement)
+    assert migrate() == [FOURTH]
+    assert schema(database_place.kind) == whole
+    assert Counter.get_by_id("logs_measured_until").value == 0
+
+
 def test_a_migration_that_fails_leaves_nothing_where_that_can_be_undone(url: str, database_place: Place) -> None:
     migrate_to_first()
     database.execute_sql("CREATE TABLE lease (something_else INTEGER)")
@@ -292,7 +314,7 @@ def test_a_migration_that_fails_leaves_nothing_where_that_can_be_undone(url: str
     assert history() == [FIRST]
     assert database.table_exists("log_count") == (database_place.kind == "mariadb")
     database.execute_sql("DROP TABLE lease")
-    assert migrate() == [SECOND, THIRD]
+    assert migrate() == [SECOND, THIRD, FOURTH]
 
 
 def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
@@ -302,7 +324,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     for refuse in (migrate, require_current):
         with pytest.raises(OperatorError, match="belongs to a newer version: it has 9999_partitions"):
             refuse()
-    assert history() == [FIRST, "9999_partitions", THIRD]
+    assert history() == [FIRST, "9999_partitions", THIRD, FOURTH]
 
 
 def test_an_empty_database_is_not_current(url: str) -> None:
