@@ -159,6 +159,7 @@ def log_row(
         outcome.started_at,
         error,
         following,
+        outcome.timing,
     )
 
 

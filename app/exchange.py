@@ -12,6 +12,7 @@ from app.address_guard import AddressGuard
 from app.clock import now_ms
 from app.curl_options import new_handle, show_certificate
 from app.exchange_errors import Failure, credentials_wanted, describe
+from app.exchange_timing import of_answer, of_failure, of_nothing
 from app.http_headers import header_lines, parse_headers
 from app.names import place_of
 from app.urls import ascii_url
@@ -44,7 +45,8 @@ class Request(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What became of a request: an answer (`status`), or none and the reason (`error`); never neither.
 
-    A cut answer has both. `body` holds at most 64 KiB.
+    A cut answer has both. `body` holds at most 64 KiB. `timing` is JSON, see app.exchange_timing; None where no request
+    was made.
     """
 
     status: int | None
@@ -53,6 +55,7 @@ class Outcome(msgspec.Struct, frozen=True):
     error: str | None
     started_at: int  # milliseconds UTC
     duration_ms: int
+    timing: str | None = None
 
 
 class _Socket(socket.socket):
@@ -87,6 +90,7 @@ class Exchange:
         self._headers_ended = False
         self._refused: str | None = None
         self._dialled = False
+        self._known_us: int | None = None
         self._started_at = now_ms()
         self._started = time.perf_counter()
 
@@ -95,6 +99,7 @@ class Exchange:
         self._reset()
         self._timeout_ms = request.timeout_ms
         self._url = ascii_url(request.url)
+        self._is_tls = request.url[:6].lower() == "https:"
         self._place = place_of(request.url)
         if self._place is None and self._via_proxy:
             raise ValueError("its URL is none that a webhook may have")
@@ -102,7 +107,7 @@ class Exchange:
         curl.setopt(pycurl.URL, self._url)
         # Rather wait for a connection that HTTP/2 can share than open one more. Without TLS there is none to share, and
         # libcurl would wait for the first answer to find that out.
-        curl.setopt(pycurl.PIPEWAIT, request.url[:6].lower() == "https:")
+        curl.setopt(pycurl.PIPEWAIT, self._is_tls)
         curl.setopt(pycurl.POSTFIELDS, request.body)
         # "Expect:" switches off libcurl's wait for 100-continue on large bodies.
         curl.setopt(pycurl.HTTPHEADER, [*header_lines(request.headers), "Expect:"])
@@ -125,6 +130,7 @@ class Exchange:
         it asks here, and a name without addresses is left to the proxy.
         """
         place = self._place
+        self._known_us = self._elapsed_us()
         if place is not None and self._via_proxy:
             given = (place.host,) if place.is_numeric else addresses
             refused = next((address for address in given if not self._guard.allows(address)), None)
@@ -138,7 +144,7 @@ class Exchange:
         return self._go_on()
 
     def _go_on(self) -> Outcome | None:
-        left_ms = self._timeout_ms - self._elapsed_ms()
+        left_ms = self._timeout_ms - round(self._elapsed_us() / 1000)
         if left_ms <= 0:
             return self.late()
         self.curl.setopt(pycurl.TIMEOUT_MS, left_ms)
@@ -148,10 +154,10 @@ class Exchange:
         """Return what the exchange came to; `code` and `text` are libcurl's, 0 for none."""
         status = self.curl.getinfo(pycurl.RESPONSE_CODE) or None
         if status == _PROXY_WANTS_CREDENTIALS and self._via_proxy:
-            return self._without_answer(credentials_wanted(status))
+            return self._outcome(None, {}, b"", credentials_wanted(status), timing=self._timing(None))
         error = self._describe(code, text) if code or not self._headers_ended else None
         headers = parse_headers(self._lines) if status else {}  # without an answer they are of a proxy's
-        return self._outcome(status, headers, b"".join(self._body), error)
+        return self._outcome(status, headers, b"".join(self._body), error, timing=self._timing(status))
 
     def late(self) -> Outcome:
         """Return the outcome of a request that was not answered in time."""
@@ -159,16 +165,22 @@ class Exchange:
 
     def unsendable(self, reason: Exception) -> Outcome:
         """Return the outcome of a request that libcurl would not take."""
-        return self._without_answer(f"the request can't be sent: {reason}")
+        return self._outcome(None, {}, b"", f"the request can't be sent: {reason}", timing=None)
 
     def _without_answer(self, error: str) -> Outcome:
-        return self._outcome(None, {}, b"", error)
+        return self._outcome(None, {}, b"", error, timing=of_nothing(self._known_us, self._elapsed_us()))
 
-    def _outcome(self, status: int | None, headers: dict[str, str], body: bytes, error: str | None) -> Outcome:
-        return Outcome(status, headers, body, error, self._started_at, self._elapsed_ms())
+    def _timing(self, status: int | None) -> str:
+        info, begun_us, total_us = self.curl.getinfo, self._known_us or 0, self._elapsed_us()
+        return of_answer(info, begun_us, total_us) if status else of_failure(info, begun_us, total_us, self._is_tls)
 
-    def _elapsed_ms(self) -> int:
-        return round((time.perf_counter() - self._started) * 1000)
+    def _outcome(
+        self, status: int | None, headers: dict[str, str], body: bytes, error: str | None, *, timing: str | None
+    ) -> Outcome:
+        return Outcome(status, headers, body, error, self._started_at, round(self._elapsed_us() / 1000), timing)
+
+    def _elapsed_us(self) -> int:
+        return int((time.perf_counter() - self._started) * 1_000_000)
 
     def _describe(self, code: int, text: str) -> str:
         if self._refused and not self._dialled:

@@ -29,6 +29,7 @@ def log_record(entry: LogEntry, zone: ZoneInfo) -> dict[str, Any]:
         "deliveryId": row.delivery_id,
         "attempt": row.attempt,
         "nextAttemptTime": None if row.next_attempt_at is None else to_iso(row.next_attempt_at, zone),
+        "timing": json.loads(row.timing) if row.timing else None,
     }
 
 

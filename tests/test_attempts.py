@@ -193,13 +193,13 @@ def test_only_a_complete_410_says_that_the_webhook_is_gone() -> None:
 
 
 def test_the_log_says_what_was_sent_and_answered_with_secrets_masked() -> None:
-    row = columns(made(what=outcome(201, body=b"made")).log_row)
+    row = columns(made(what=outcome(201, body=b"made", timing='{"dns":1}')).log_row)
     assert (row["webhook_id"], row["event_id"], row["delivery_id"]) == (DUE.webhook_id, "e1", DUE.id)
     assert (row["attempt"], row["url"], row["triggered_event"]) == (1, WEBHOOK.url, "NODE_CREATED")
     assert msgspec.json.decode(row["request_headers"]) == {"Authorization": "****cdef", "webhook-id": DUE.id}
     assert (row["response_status"], row["response_body"]) == (201, "made")
     assert msgspec.json.decode(row["response_headers"]) == {"X": "y"}
-    assert (row["requested_at"], row["duration_ms"]) == (NOW, 7)
+    assert (row["requested_at"], row["duration_ms"], row["timing"]) == (NOW, 7, '{"dns":1}')
     assert int(row["id"][:12], 16) == NOW
 
 
@@ -219,7 +219,7 @@ def test_a_payload_that_could_not_be_built_is_an_error_that_time_will_not_mend()
     assert (attempt.status, attempt.state, attempt.next_attempt_at, attempt.webhook_gone) == (ERROR, DEAD, None, False)
     assert (row["status"], row["attempt"], row["url"], row["requested_at"]) == (ERROR, 1, "http://x", NOW)
     assert row["error"] == "the payload could not be built: data.node is missing"
-    assert (row["request_headers"], row["response_status"]) == ("{}", None)
+    assert (row["request_headers"], row["response_status"], row["timing"]) == ("{}", None, None)
 
 
 def test_an_attempt_by_hand_counts_as_number_zero() -> None:

@@ -38,6 +38,7 @@ def write_log(webhook_id: str, at: int, **columns: Any) -> str:
         "requested_at": at,
         "error": "the receiver answered 500",
         "next_attempt_at": at + 5_000,
+        "timing": '{"dns":12,"connect":0,"tls":null}',
     }
     WebhookLog.insert(**row | columns).execute()
     return log_id
@@ -101,6 +102,7 @@ def test_a_page_has_records_with_their_own_types(admin: Api) -> None:
         "deliveryId": "d",
         "attempt": 1,
         "nextAttemptTime": "2021-12-27T00:00:05.123",
+        "timing": {"dns": 12, "connect": 0, "tls": None},
     }
 
 
