@@ -10,15 +10,10 @@ from typing import Any, NamedTuple
 
 from peewee import JOIN, SQL, fn
 
-from app.database import repeat_on_conflict, unavailable, write_transaction
-from app.ids import first_id_at, time_of
-from app.models import SUCCESS, Counter, LogCount, WebhookLog, database
+from app.database import unavailable, write_transaction
+from app.log_steps import HOUR_MS, Rollup, between, roll_up, rolled_up_until
+from app.models import SUCCESS, Counter, LogCount, WebhookLog
 
-HOUR_MS = 3_600_000
-MINUTE_MS = 60_000
-# A log's id is stamped with the start of its request, or a minute before it was recorded where that is later (see
-# app.attempts). Another minute is for clocks that differ.
-SETTLED_MS = 2 * MINUTE_MS
 _WATERMARK = "logs_counted_until"
 
 
@@ -49,23 +44,14 @@ class Kind(NamedTuple):
 def count_logs(now: int, is_ending: Callable[[], bool] = lambda: False) -> int:
     """Count the logs up to the last minute that is settled at `now`, and return how many that added.
 
-    It goes on where it stopped, an hour at most in one transaction, so it may be interrupted and repeated; of two that
-    run at once each step counts once. Where `is_ending` it stops after the step under way. Raises DatabaseUnavailable.
+    It may be interrupted and repeated; see app.log_steps. Raises DatabaseUnavailable.
     """
-    settled = (now - SETTLED_MS) // MINUTE_MS * MINUTE_MS
-    total, known = 0, counted_until()
-    while known < settled and not is_ending():
-        begin = max(known, _hour_of_next(known, settled))
-        end = min(begin // HOUR_MS * HOUR_MS + HOUR_MS, settled)
-        total += _advance(known, end, _numbers(begin, end))
-        known = counted_until()
-    return total
+    return roll_up(Rollup(_WATERMARK, LogCount, _numbers), now, is_ending)
 
 
 def counted_until() -> int:
     """Return the time before which all logs are counted. Raises DatabaseUnavailable."""
-    with unavailable():
-        return int(Counter.get_by_id(_WATERMARK).value)
+    return rolled_up_until(_WATERMARK)
 
 
 def forget_before(hour: int) -> None:
@@ -86,6 +72,20 @@ def segments(kind: Kind, start: int, end: int) -> list[Segment]:
     return [Segment(last, end, _count(kind, last, end)), *hours, Segment(start, first, _count(kind, start, first))]
 
 
+def newest_hour(kind: Kind, at: int) -> int | None:
+    """Return the newest hour, up to that of the time `at`, that has logs of `kind`, None where none has.
+
+    Where that of `at` is not counted up to there, it is taken to have some. Raises DatabaseUnavailable.
+    """
+    hour = at // HOUR_MS * HOUR_MS
+    if counted_until() <= at:
+        return hour
+    newest = LogCount.select(fn.MAX(LogCount.hour)).where(_of_kind(kind), LogCount.hour <= hour)
+    with unavailable():
+        found = newest.scalar()
+    return None if found is None else int(found)
+
+
 def window_of(found: Sequence[Segment], offset: int, size: int) -> Window:
     """Return where to look for `size` logs after the `offset` newest of `found`. Pure."""
     passed, begin, end, skipped = 0, None, 0, 0
@@ -100,37 +100,12 @@ def window_of(found: Sequence[Segment], offset: int, size: int) -> Window:
     return Window(begin or 0, end, skipped)
 
 
-def _hour_of_next(known: int, settled: int) -> int:
-    """Return the hour of the first log that is not counted yet, so that empty ones are passed over."""
-    with unavailable():
-        found = WebhookLog.select(fn.MIN(WebhookLog.id)).where(WebhookLog.id >= first_id_at(known)).scalar()
-    return settled if found is None else min(time_of(found) // HOUR_MS * HOUR_MS, settled)
-
-
 def _numbers(begin: int, end: int) -> list[tuple[Any, ...]]:
     hour = begin // HOUR_MS * HOUR_MS
     groups = WebhookLog.webhook_id, WebhookLog.triggered_event, WebhookLog.status
-    query = WebhookLog.select(*groups, fn.COUNT(WebhookLog.id)).where(*_between(begin, end)).group_by(*groups)
+    query = WebhookLog.select(*groups, fn.COUNT(WebhookLog.id)).where(*between(begin, end)).group_by(*groups)
     with unavailable():
         return [(webhook_id, hour, *rest) for webhook_id, *rest in query.tuples()]
-
-
-@repeat_on_conflict
-def _advance(known: int, end: int, numbers: list[tuple[Any, ...]]) -> int:
-    """Add `numbers`, and say that everything before `end` is counted, unless someone else has done so."""
-    with write_transaction():
-        mine = Counter.update(value=end).where(Counter.name == _WATERMARK, Counter.value == known).execute()
-        if not mine:
-            return 0
-        for start in range(0, len(numbers), 100):
-            _add(numbers[start : start + 100])
-    return sum(row[-1] for row in numbers)
-
-
-def _add(rows: list[tuple[Any, ...]]) -> None:
-    target = [LogCount.webhook_id, LogCount.hour, LogCount.triggered_event, LogCount.status]
-    insert = LogCount.insert_many(rows, fields=[*target, LogCount.number])
-    database.add_on_conflict(insert, target, LogCount.number).execute()
 
 
 def with_status(status: str) -> list[Any]:
@@ -142,7 +117,7 @@ def with_status(status: str) -> list[Any]:
 def _count(kind: Kind, start: int, end: int) -> int:
     if start >= end:
         return 0
-    wanted = [WebhookLog.webhook_id == kind.webhook_id, *_between(start, end)]
+    wanted = [WebhookLog.webhook_id == kind.webhook_id, *between(start, end)]
     if kind.status is not None:
         wanted += with_status(kind.status)
     if kind.triggered_event is not None:
@@ -151,16 +126,22 @@ def _count(kind: Kind, start: int, end: int) -> int:
         return int(WebhookLog.select(fn.COUNT(WebhookLog.id)).where(*wanted).scalar())
 
 
+def _of_kind(kind: Kind) -> Any:
+    """Return the condition that a count is of `kind`."""
+    wanted = LogCount.webhook_id == kind.webhook_id
+    if kind.status is not None:
+        wanted &= LogCount.status == kind.status
+    if kind.triggered_event is not None:
+        wanted &= LogCount.triggered_event == kind.triggered_event
+    return wanted
+
+
 def _counted(kind: Kind, first: int, end: int) -> tuple[int, list[tuple[int, int]]]:
     """Return the time before which all is counted, and the hours from `first` up to `end` that have logs of `kind`.
 
     One statement sees both as they are at one moment; between two, the scheduler may count on.
     """
-    wanted = (LogCount.webhook_id == kind.webhook_id) & (LogCount.hour >= first) & (LogCount.hour < end)
-    if kind.status is not None:
-        wanted &= LogCount.status == kind.status
-    if kind.triggered_event is not None:
-        wanted &= LogCount.triggered_event == kind.triggered_event
+    wanted = _of_kind(kind) & (LogCount.hour >= first) & (LogCount.hour < end)
     query = (
         Counter.select(Counter.value, LogCount.hour, fn.SUM(LogCount.number))
         .join(LogCount, JOIN.LEFT_OUTER, on=wanted)
@@ -171,7 +152,3 @@ def _counted(kind: Kind, first: int, end: int) -> tuple[int, list[tuple[int, int
     with unavailable():
         rows = list(query.tuples())
     return int(rows[0][0]), [(hour, int(number)) for _, hour, number in rows if hour is not None]
-
-
-def _between(start: int, end: int) -> tuple[Any, Any]:
-    return WebhookLog.id >= first_id_at(start), WebhookLog.id < first_id_at(end)

@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from peewee import JOIN, SQL, NodeList, fn
+from peewee import JOIN, fn
 
 from app.database import unavailable
 from app.ids import first_id_at
-from app.log_counts import HOUR_MS, Kind, Segment, segments, window_of, with_status
+from app.log_counts import Kind, Segment, segments, window_of, with_status
+from app.log_steps import HOUR_MS
 from app.models import Event, WebhookLog
+from app.text_search import contains
 
 NEWEST = 1_000
 
@@ -109,14 +111,5 @@ def _conditions(wanted: LogFilter, start: int, end: int) -> list[Any]:
     if wanted.event_id is not None:
         conditions.append(WebhookLog.event_id == wanted.event_id)
     if wanted.text is not None:
-        conditions.append(_contains(Event.payload, wanted.text) | _contains(WebhookLog.response_body, wanted.text))
+        conditions.append(contains(Event.payload, wanted.text) | contains(WebhookLog.response_body, wanted.text))
     return conditions
-
-
-def _contains(field: Any, text: str) -> Any:
-    """Return the condition that `field` has `text` in it, in capitals or not, whatever the column's collation.
-
-    The database lowers both: what its locale has no small letters for (SQLite knows those of ASCII) is found as it is.
-    """
-    pattern = re.sub("[!%_]", r"!\g<0>", text)
-    return fn.LOWER(field).ilike(NodeList((fn.LOWER(f"%{pattern}%"), SQL("ESCAPE '!'"))))

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from peewee import Model, fn
 
+from app import log_counts, log_stats
 from app.database import repeat_on_conflict, unavailable, write_transaction
 from app.ids import first_id_at
-from app.log_counts import HOUR_MS, forget_before
+from app.log_steps import HOUR_MS
 from app.models import Delivery, Event, Job, Webhook, WebhookLog
 
 DAY_MS = 86_400_000
@@ -32,7 +33,8 @@ def prune(retention_days: int, now: int, pause: Callable[[float], None] = time.s
     """
     before = (now - retention_days * DAY_MS) // HOUR_MS * HOUR_MS  # whole hours, as they are counted
     logs = _prune_logs(before, pause)
-    forget_before(before)
+    log_counts.forget_before(before)
+    log_stats.forget_before(before)
     _prune_jobs(before)
     return Pruned(logs, _prune_events(before, pause), _prune_tombstones(before))
 

@@ -15,9 +15,6 @@ from app.database import insert_rows, write_transaction
 from app.exchange import Outcome, Request
 from app.ids import id_at
 from app.log_counts import (
-    HOUR_MS,
-    MINUTE_MS,
-    SETTLED_MS,
     Kind,
     Segment,
     count_logs,
@@ -26,6 +23,7 @@ from app.log_counts import (
     segments,
     window_of,
 )
+from app.log_steps import HOUR_MS, MINUTE_MS, SETTLED_MS
 from app.logs import LogFilter, page_of_logs
 from app.models import ERROR, FAIL, SUCCESS, LogCount, WebhookLog, database
 from app.services import Services
@@ -63,7 +61,7 @@ def random_logs(chance: random.Random, number: int, start: int = BEGIN, end: int
 
 
 def store(logs: Sequence[Log]) -> None:
-    start, middle, end = ("e", "d", 1, "http://a/"), (200, "{}", "", 1), (None, None)
+    start, middle, end = ("e", "d", 1, "http://a/"), (200, "{}", "", 1), (None, None, None)
     rows = [
         (log.id, log.webhook_id, *start, log.triggered_event, "{}", log.status, *middle, log.at, *end) for log in logs
     ]
