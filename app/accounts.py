@@ -10,7 +10,8 @@ from argon2.exceptions import VerifyMismatchError
 from peewee import IntegrityError
 
 from app.database import unavailable, write_transaction
-from app.errors import OperatorError
+from app.errors import AccountError
+from app.fields import INVALID
 from app.models import AccessKey, Grant, User
 from app.registry import raise_version
 
@@ -29,14 +30,15 @@ NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$tmQzhqL3E15bwkqJ0HAhDA$cFDiK9TmaP
 
 
 def create_user(name: str, password: str, *, admin: bool, now: int) -> None:
-    """Make a user. Raises OperatorError where the name exists, or the name or password can't be used."""
-    _check_name("user name", name)
+    """Make a user. Raises AccountError where the name exists, or the name or password can't be used."""
+    _check_name(name, field="name")
     password_hash = hash_password(password)
-    with write_transaction():
-        if User.select().where(User.id == name).exists():
-            raise OperatorError(f"user {name} exists already")
-        User.insert(id=name, password_hash=password_hash, admin=admin, created_at=now).execute()
-        raise_version()
+    try:
+        with write_transaction():
+            User.insert(id=name, password_hash=password_hash, admin=admin, created_at=now).execute()
+            raise_version()
+    except IntegrityError as error:
+        raise AccountError(INVALID, "user_exists", field="name", value=name) from error
 
 
 def has_users() -> bool:
@@ -49,7 +51,7 @@ def ensure_first_admin(password: str | None, now: int) -> str | None:
     """Make the user `admin` where there is no user at all.
 
     Returns the random password made for it, None where none was made. Two processes may call it at once: one of them
-    makes the user. Raises OperatorError for a password that can't be used.
+    makes the user. Raises AccountError for a password that can't be used.
     """
     if has_users():
         return None
@@ -69,25 +71,26 @@ def ensure_first_admin(password: str | None, now: int) -> str | None:
 def grant(user_id: str, project_id: str, repo_name: str, now: int) -> None:
     """Give a user MANAGE on a project (`repo_name` is "") or on one repository of it; again is fine.
 
-    Raises OperatorError where there is no such user, or a name can't be used.
+    Raises AccountError where there is no such user, or a name can't be used.
     """
-    _check_name("project", project_id)
+    _check_name(project_id, field="project")
     if repo_name:
-        _check_name("repository", repo_name)
+        _check_name(repo_name, field="repo")
     with write_transaction():
-        if not User.select().where(User.id == user_id).exists():
-            raise OperatorError(f"there is no user {user_id}")
+        # Locks the user: one who is deleted meanwhile leaves no right to the next of that name.
+        if not User.update(admin=User.admin).where(User.id == user_id).execute():
+            raise AccountError(INVALID, "user_unknown", field="name", value=user_id)
         key = {"user_id": user_id, "project_id": project_id, "repo_name": repo_name}
         if Grant.get_or_none(**key) is None:
             Grant.insert(**key, created_at=now).execute()
 
 
 def create_access_key(app: str, scopes: Sequence[str], now: int) -> tuple[str, str]:
-    """Return a new access key and its secret, which is kept nowhere. Raises OperatorError for an unknown scope."""
-    _check_name("application", app)
+    """Return a new access key and its secret, which is kept nowhere. Raises AccountError for an unknown scope."""
+    _check_name(app, field="app")
     for scope in scopes:
         if scope not in SCOPES:
-            raise OperatorError(f"there is no scope {scope}; known: {', '.join(sorted(SCOPES))}")
+            raise AccountError(INVALID, "scope_unknown", field="scopes", value=scope, known=", ".join(sorted(SCOPES)))
     access_key, secret = secrets.token_hex(16), secrets.token_urlsafe(32)
     with write_transaction():
         AccessKey.insert(
@@ -101,9 +104,9 @@ def create_access_key(app: str, scopes: Sequence[str], now: int) -> tuple[str, s
 
 
 def hash_password(password: str) -> str:
-    """Return the argon2id hash of `password`. Raises OperatorError where it is empty, too long or not printable."""
+    """Return the argon2id hash of `password`. Raises AccountError where it is empty, too long or not printable."""
     if not 1 <= len(password) <= _MAX_PASSWORD or not password.isprintable():
-        raise OperatorError(f"a password has 1 to {_MAX_PASSWORD} printable characters")
+        raise AccountError(INVALID, "password_form", field="password", limit=_MAX_PASSWORD)
     return _HASHER.hash(password)
 
 
@@ -116,6 +119,6 @@ def password_fits(password: str, password_hash: str | None) -> bool:
     return password_hash is not None
 
 
-def _check_name(what: str, name: str) -> None:
+def _check_name(name: str, *, field: str) -> None:
     if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or ":" in name or name != name.strip():
-        raise OperatorError(f"a {what} has 1 to {_MAX_NAME} printable characters, no colon and no space around it")
+        raise AccountError(INVALID, "name_form", field=field, limit=_MAX_NAME)

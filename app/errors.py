@@ -2,7 +2,8 @@
 
 HooklineError
 ├── BadRequest            answer 4xx: the caller sent something wrong (code, field, reason)
-│   └── NotFound, Forbidden, Unauthenticated, TooManyRequests   with statuses of their own
+│   ├── NotFound, Forbidden, Conflict, Unauthenticated, TooManyRequests   with statuses of their own
+│   └── AccountError      an OperatorError too: a text at a field of a form, or one line on the command line
 ├── ServiceUnavailable    answer 503 / exit: a server that we need is away; try again later
 │   ├── DatabaseUnavailable
 │   │   └── DatabaseConflict   the transaction lost against another: run it again
@@ -12,6 +13,8 @@ HooklineError
 """
 
 from typing import Any
+
+from app.messages import text_of
 
 
 class HooklineError(Exception):
@@ -43,6 +46,12 @@ class Forbidden(BadRequest):
     """The caller is known and may not do this."""
 
     status = 403
+
+
+class Conflict(BadRequest):
+    """What the caller would change is not any more as the caller saw it; nothing was written."""
+
+    status = 409
 
 
 class Unauthenticated(BadRequest):
@@ -79,3 +88,10 @@ class QueueUnavailable(ServiceUnavailable):
 
 class OperatorError(HooklineError):
     """One clear line for the operator, naming what to change."""
+
+
+class AccountError(BadRequest, OperatorError):
+    """A user, a right or an access key can't be as asked for; `params["field"]` names what is at fault."""
+
+    def __str__(self) -> str:
+        return text_of(self.reason, "en", self.params)

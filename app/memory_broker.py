@@ -89,6 +89,9 @@ class MemoryBroker(StubBroker):
         """See Broker."""
         return int(self.queues[queue_name].qsize())
 
+    def product(self) -> None:
+        """See Broker. There is no server."""
+
 
 class MemoryConsumer(Consumer):
     """Takes messages off a `queue.Queue`."""

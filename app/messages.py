@@ -107,6 +107,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "{field} may be given only where signing is v1; a key pair is always made here",
         "参数 {field} 仅在 signing 为 v1 时可用，密钥对始终由服务端生成",
     ),
+    "webhook_changed": (
+        "the webhook was changed meanwhile; nothing was written",
+        "webhook 已被他人修改，本次修改未保存",
+    ),
     # logs
     "date_form": (
         "{field} must be a date such as 2021-12-27T00:00:00.000",
@@ -145,7 +149,34 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "you may not manage the webhooks of {value}",
         "没有权限管理 {value} 的 webhook",
     ),
+    "session_ended": (
+        "your session has ended; log in again in another tab, then load this page anew",
+        "会话已结束，请在另一个标签页重新登录，然后刷新本页",
+    ),
+    "administrators_only": ("this page is for administrators", "此页面仅供管理员使用"),
     "publish_forbidden": ("you may not publish events", "没有权限发布事件"),
+    # users, their rights, access keys
+    "name_form": (
+        "{field} has 1 to {limit} printable characters, no colon and no space around it",
+        "{field} 为 1 到 {limit} 个可打印字符，不能包含冒号，首尾不能有空格",
+    ),
+    "password_form": ("a password has 1 to {limit} printable characters", "密码为 1 到 {limit} 个可打印字符"),
+    "password_short": ("a password has at least {limit} characters", "密码至少需要 {limit} 个字符"),
+    "password_wrong": ("this is not your present password", "当前密码不正确"),
+    "password_changed": ("the password has been changed meanwhile", "密码已在其他地方被修改"),
+    "user_exists": ("user {value} exists already", "用户 {value} 已存在"),
+    "user_unknown": ("there is no user {value}", "用户 {value} 不存在"),
+    "scope_unknown": ("there is no scope {value}; known: {known}", "没有权限范围 {value}，可用的有：{known}"),
+    "last_administrator": (
+        "{value} is the only administrator; make another one first",
+        "{value} 是唯一的管理员，请先指定另一位管理员",
+    ),
+    "own_rights": (
+        "you can't take the rights of an administrator from yourself; another administrator can",
+        "不能取消自己的管理员权限，请由其他管理员操作",
+    ),
+    "own_deletion": ("you can't delete yourself; another administrator can", "不能删除自己，请由其他管理员操作"),
+    "own_password": ("change your own password on the page of your account", "请在“我的账户”页面修改自己的密码"),
     # what is not there
     "webhook_not_found": ("webhook not found", "webhook 不存在"),
     "log_not_found": ("webhook log not found", "webhook 日志不存在"),
@@ -153,6 +184,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "method_not_allowed": ("method not allowed", "不支持该请求方法"),
     "request_refused": ("the request can't be read", "无法解析该请求"),
     "event_not_found": ("event not found", "事件不存在"),
+    "rejected_not_found": ("there is no such rejected event", "该被拒绝的事件不存在"),
     "delivery_not_found": ("delivery not found", "投递不存在"),
     "job_not_found": ("job not found", "任务不存在"),
     # sending again
@@ -163,6 +195,9 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "events_forbidden": ("you may not see all events of {value}", "没有权限查看 {value} 的全部事件"),
     "webhook_deleted": ("the webhook was deleted", "webhook 已被删除"),
     "webhook_disabled": ("{field}: the webhook is disabled; enable it first", "参数 {field}：webhook 已停用，请先启用"),
+    "replay_own_event": ("events that the service makes itself are not replayed", "服务自身产生的事件不能重放"),
+    "replay_too_old": ("the event is so old that it may be removed at any moment", "事件过旧，随时可能被清理"),
+    "replay_unmatched": ("the event does not match the webhook as it is now", "该事件与 webhook 当前的设置不匹配"),
     "job_unfinished": (
         "job {value} of this webhook is not finished yet; wait for its end or cancel it",
         "该 webhook 的任务 {value} 尚未结束，请等待其结束或取消",

@@ -67,6 +67,12 @@ class Broker(Protocol):
     def waiting(self, queue_name: str) -> int:
         """Return how many messages nobody has fetched yet. Raises QueueUnavailable."""
 
+    def product(self) -> str | None:
+        """Return the name and version of the server that has the queue, None where this process has it.
+
+        Raises QueueUnavailable.
+        """
+
     def close(self) -> None:
         """Close connections."""
 

@@ -109,6 +109,13 @@ class RedisBroker(DramatiqRedisBroker):
             length: Any = self.client.llen(queue_keys(self.namespace, queue_name)[0])
         return int(length)
 
+    def product(self) -> str:
+        """See app.queue.Broker. Raises QueueUnavailable."""
+        with self._outage.watch():
+            about: Any = self.client.info("server")
+        fork = about.get("valkey_version")
+        return f"Valkey {fork}" if fork else f"Redis {about['redis_version']}"
+
     def close(self) -> None:
         """See app.queue.Broker."""
         disconnect(self.client)

@@ -1,9 +1,12 @@
 """Secrets at rest: encrypted with Fernet (AES-128-CBC and HMAC-SHA-256), several keys for rotation."""
 
 import os
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from app.errors import OperatorError
 
@@ -12,6 +15,7 @@ class Vault:
     """Encrypts and decrypts short texts. The first key encrypts; every key decrypts."""
 
     def __init__(self, keys: list[str]) -> None:
+        self._keys = keys
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
@@ -27,6 +31,14 @@ class Vault:
             return self._fernet.decrypt(sealed.encode()).decode()
         except InvalidToken as error:
             raise OperatorError("a stored secret can't be decrypted: this is not the key it was stored with") from error
+
+    def derive(self, purpose: str) -> list[bytes]:
+        """Return keys of 32 bytes for something else than secrets at rest, one of each key of the vault, in its order
+        (HKDF, RFC 5869)."""
+        return [
+            HKDF(hashes.SHA256(), 32, salt=None, info=purpose.encode()).derive(urlsafe_b64decode(key))
+            for key in self._keys
+        ]
 
 
 def open_vault(secret_key: str | None, data_dir: Path) -> Vault:

@@ -37,6 +37,7 @@ class Settings:
     port: int
     web_concurrency: int
     web_threads: int
+    public_url: str | None  # where people reach the dashboard
     timezone: ZoneInfo
     allow_networks: tuple[Network, ...]
     ca_bundle: str | None  # certificates in PEM form
@@ -80,6 +81,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         port=read("PORT", "8080", _whole(1, 65_535)),
         web_concurrency=read("WEB_CONCURRENCY", "1", _whole(1, 256)),
         web_threads=read("WEB_THREADS", "16", _whole(1, 256)),
+        public_url=read("PUBLIC_URL", "", _public_url) or None,
         timezone=read("TIMEZONE", "UTC", _timezone),
         allow_networks=read("ALLOW_NETWORKS", "", _networks),
         ca_bundle=read("CA_BUNDLE", "", read_certificates),
@@ -152,6 +154,12 @@ def _timezone(raw: str) -> ZoneInfo:
         return ZoneInfo(raw)
     except (KeyError, OSError, ValueError) as error:
         raise ValueError("give a zone name such as UTC or Asia/Shanghai") from error
+
+
+def _public_url(raw: str) -> str:
+    if raw and not re.fullmatch(r"https?://[^\s/?#@]+/?", raw):
+        raise ValueError("give the address of the dashboard, such as https://hooks.example.com, without a path")
+    return raw.rstrip("/")
 
 
 def _words(raw: str) -> tuple[str, ...]:

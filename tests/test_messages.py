@@ -12,7 +12,7 @@ from app.messages import CATALOGUE, LANGUAGES, shown, text_of
 SOURCES = sorted(Path(__file__).parent.parent.glob("app/**/*.py"))
 # The reasons that code raises or maps: the second argument of an error of ours, or the second of a pair with a code.
 _RAISED = re.compile(
-    r"""(?:Request|NotFound|Forbidden|Unauthenticated|TooManyRequests|TooLarge|UnsupportedBody)\(
+    r"""(?:Request|NotFound|Forbidden|Conflict|Unauthenticated|TooManyRequests|TooLarge|UnsupportedBody|AccountError)\(
                          \s*\w+,\s*"(\w+)" | \(250\d\d\d,\s*"(\w+)"\)| err\(\d+,\s*\w+,\s*"(\w+)" |
                          return\s"(url_\w+)"|else\s"(url_\w+)" | :\s\((?:MISSING|EMPTY|INVALID),\s"(\w+)"\)""",
     re.X,

@@ -54,6 +54,11 @@ def honcho(site: Production) -> Iterator[Role]:
         running.process.wait(GRACE_S)
 
 
+def present(site: Production) -> list[str]:
+    """Return the roles of the processes that say that they are alive."""
+    return sorted(role for (role,) in site.query("SELECT role FROM running_process"))
+
+
 def test_it_names_what_a_platform_is_to_run() -> None:
     assert list(lines()) == ["web", "worker", "scheduler", "release"]  # honcho counts PORT up from the first
 
@@ -63,6 +68,7 @@ def test_honcho_runs_it_on_an_empty_database_and_ends_it_in_order(site: Producti
         eventually(site.is_ready, START_S)
         for text in "Worker process is ready for action.", "lease=scheduler":
             running.wait_for(text)
+        eventually(lambda: present(site) == ["scheduler", "web", "web", "worker"])
         with site.client() as client:
             client.create(url=receiver.url, triggers=["NODE_CREATED"], associationType="SYSTEM")
             client.publish(batches(1)[0])
@@ -79,6 +85,7 @@ def test_honcho_runs_it_on_an_empty_database_and_ends_it_in_order(site: Producti
     assert printed.count(" stopped (rc=-15)") == 4, printed  # the shells that honcho starts; it waits for what they ran
     assert "Traceback" not in printed
     assert "SIGKILL" not in printed, "honcho lost its patience, which lasts 5 s"
+    assert present(site) == []
 
     # What was in flight is recorded, and so it is not repeated by those that start next.
     assert (site.owed(), site.query("SELECT count(*) FROM webhook_log WHERE status = 'SUCCESS'")) == (

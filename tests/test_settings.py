@@ -30,6 +30,7 @@ BAD = {
     "TIMEZONE": ["Mars/Base", "../etc/passwd", "/etc/localtime", "UTC\0", "x" * 300],
     "ALLOW_NETWORKS": ["10.0.0.0/33", "10.0.0.1/8", "localhost", "10.0.0.0/8,x", "1.2.3.4.5"],
     "CA_BUNDLE": ["/nowhere/ca.pem", "/", __file__],
+    "PUBLIC_URL": ["hooks.example.com", "ftp://a.example", "https://a.example/path", "https://a.example?x", "https://"],
     "OUTBOUND_PROXY": [
         "proxy:3128",
         "http://proxy",

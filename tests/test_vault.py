@@ -105,3 +105,11 @@ def test_processes_that_come_first_at_once_use_one_key(tmp_path: Path) -> None:
     vault = open_vault(None, tmp_path)
     assert [vault.decrypt(text) for text in sealed] == ["secret"] * 3
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+
+
+def test_keys_for_other_purposes_are_of_each_key_and_each_purpose() -> None:
+    first, second = key(), key()
+    derived = Vault([first, second]).derive("sessions")
+    assert derived == Vault([first]).derive("sessions") + Vault([second]).derive("sessions")
+    assert len({*derived, *Vault([first, second]).derive("links")}) == 4
+    assert {len(each) for each in derived} == {32}

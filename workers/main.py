@@ -6,6 +6,9 @@ import signal
 import sys
 import time
 from types import FrameType
+from typing import cast
+
+import dramatiq
 
 from app.errors import HooklineError
 from app.schema import require_current
@@ -13,6 +16,7 @@ from app.services import Services, open_services
 from config.settings import SettingsError, load_settings
 from workers.actors import consume_in_batches, declare_actors
 from workers.collector import spare_the_collector
+from workers.presence import PresenceMiddleware
 
 ONE_MOMENT_S = 5.0
 
@@ -53,4 +57,5 @@ services = _open()
 _heed_once()
 declare_actors(services)
 consume_in_batches(services)
+cast(dramatiq.Broker, services.broker).add_middleware(PresenceMiddleware())
 spare_the_collector()

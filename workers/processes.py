@@ -43,6 +43,7 @@ def web(settings: Settings, host: str | None, port: int | None) -> None:
     configure_logging(settings.log_level)
     check(settings).close()
     _hand_on(settings)
+    os.environ |= {"HOST": settings.host, "PORT": str(settings.port)}
     serve_web(settings)
 
 

@@ -20,6 +20,8 @@ from app.errors import ServiceUnavailable
 from app.feeder import FEED_MS, Feeder
 from app.jobs import work
 from app.log_counts import count_logs
+from app.log_stats import measure_logs
+from app.presence import SCHEDULER, present
 from app.retention import prune
 from app.services import Services
 from app.strays import recover_strays
@@ -49,12 +51,14 @@ def start_scheduler(services: Services, ending: threading.Event, lease: Lease | 
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns of each run that a slow one delays
     scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
     prune_until, count_until = partial(prune_once, ending=ending), partial(count_once, ending=ending)
+    measure_until = partial(measure_once, ending=ending)
     jobs: tuple[tuple[Job, float], ...] = (
         (sweep_once, SWEEP_S),
         (partial(work_once, ending=ending), WORK_S),
         (partial(feed_once, feeder=Feeder()), FEED_MS / 1000),
         (recover_once, RECOVER_S),
         (count_until, COUNT_S),
+        (measure_until, COUNT_S),
         (prune_until, PRUNE_S),
     )
     if lease is not None:
@@ -141,6 +145,14 @@ def count_once(services: Services, ending: threading.Event | None = None) -> Non
         log.error("counting waits: %s", error)
 
 
+def measure_once(services: Services, ending: threading.Event | None = None) -> None:
+    """Bring the statistics of logs up to date. Where `ending` is set, stop after the step that is under way."""
+    try:
+        measure_logs(now_ms(), (ending or threading.Event()).is_set)
+    except ServiceUnavailable as error:
+        log.error("statistics wait: %s", error)
+
+
 class _Ending(Exception):
     """The process is to end: the rest is for the next one."""
 
@@ -172,9 +184,10 @@ def run(services: Services) -> None:
         signal.signal(number, lambda *_: stopping.set())
     lease = Lease(ROLE)
     scheduler = start_scheduler(services, stopping, lease)
-    log.info("scheduler holder=%s is running", lease.holder)
-    stopping.wait()
-    scheduler.shutdown()
+    with present(SCHEDULER):
+        log.info("scheduler holder=%s is running", lease.holder)
+        stopping.wait()
+        scheduler.shutdown()
     give_up(lease)
     services.close()
 

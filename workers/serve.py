@@ -18,6 +18,8 @@ from granian.server import MTServer
 from app.accounts import ensure_first_admin
 from app.clock import now_ms
 from app.errors import OperatorError
+from app.presence import SERVE, present
+from app.readers import Readers, most_readers
 from app.schema import migrate
 from app.services import Services, open_services
 from app.web import create_app
@@ -27,6 +29,7 @@ from workers.actors import consume_in_batches, declare_actors
 from workers.collector import spare_the_collector
 from workers.lease import Lease
 from workers.scheduler import ROLE, give_up, start_scheduler
+from workers.signals import on_ending
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +67,10 @@ def serve(settings: Settings, host: str | None, port: int | None) -> None:
 
 def run(services: Services) -> None:
     """Run worker, scheduler and web until a signal asks to stop; then drain and close."""
-    with worker(services), scheduler(services):
-        app = create_app(services)
+    with present(SERVE), worker(services), scheduler(services):
+        readers = Readers(most_readers(BLOCKING_THREADS))
+        on_ending(readers.end)
+        app = create_app(services, readers=readers)
         server = InProcessServer(
             "app.web",
             address=services.settings.host,

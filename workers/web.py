@@ -1,17 +1,21 @@
 """The web processes: Granian with the Flask application."""
 
 import os
+from multiprocessing.util import Finalize
 
 from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
 
+from app.presence import WEB, Presence
+from app.readers import Readers, most_readers
 from app.services import open_services
 from app.web import create_app
 from config.logs import configure_logging
 from config.settings import Settings, load_settings
 from workers.collector import spare_the_collector
 from workers.serve import refuse_taken_port
+from workers.signals import on_ending
 
 BACKLOG = 1_024
 
@@ -40,6 +44,16 @@ def make_app() -> Flask:
     """Return the application of one process, on services of its own."""
     settings = load_settings(os.environ)
     configure_logging(settings.log_level)
-    app = create_app(open_services(settings))
+    readers = Readers(most_readers(settings.web_threads))
+    on_ending(readers.end)
+    app = create_app(open_services(settings), readers=readers)
+    _be_present()
     spare_the_collector()
     return app
+
+
+def _be_present() -> None:
+    presence = Presence(WEB)
+    presence.start()
+    # Granian has no hook for the end of a process, and `atexit` is not run where one is forked.
+    Finalize(None, presence.stop, exitpriority=0)

@@ -28,6 +28,10 @@ class Guard(NamedTuple):
 class Engine:
     """What all engines share. A mixin: Peewee's class comes after it."""
 
+    whole_division = "/"  # the operator that leaves out the remainder
+
+    has_partial_indexes = True
+
     def write_together(
         self: Any, inserts: Sequence[Insertion], statements: Sequence[Statement], guard: Guard | None
     ) -> None:

@@ -21,6 +21,8 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
 
     clock_ms = "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
     char_length = "CHAR_LENGTH"
+    whole_division = "DIV"
+    has_partial_indexes = False
 
     def __init__(self, **parameters: Any) -> None:
         parameters = {
@@ -46,6 +48,12 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
             cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_S}, SESSION time_zone = '+00:00'")
         return connection
 
+    def product(self) -> str:
+        """Return the name and version of the database."""
+        version = str(self.execute_sql("SELECT VERSION()").fetchone()[0])
+        number, _, rest = version.removeprefix("5.5.5-").partition("-")
+        return f"{'MariaDB' if 'MariaDB' in rest else 'MySQL'} {number}"
+
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
         """Hold off other processes that would migrate, and see that new tables compare text byte by byte."""
@@ -53,9 +61,8 @@ class MysqlEngine(ServerEngine, peewee.MySQLDatabase):  # type: ignore[misc]  # 
         if self.execute_sql("SELECT GET_LOCK(%s, %s)", (name, READ_TIMEOUT_S)).fetchone()[0] != 1:
             raise peewee.OperationalError(f"another process has been migrating for {READ_TIMEOUT_S} s")
         try:
-            version = str(self.execute_sql("SELECT VERSION()").fetchone()[0])
             # Ids differ in case and in trailing spaces: binary, and not padded.
-            collation = "utf8mb4_nopad_bin" if "MariaDB" in version else "utf8mb4_0900_bin"
+            collation = "utf8mb4_nopad_bin" if self.product().startswith("MariaDB") else "utf8mb4_0900_bin"
             self.execute_sql(f"ALTER DATABASE `{self.database}` CHARACTER SET utf8mb4 COLLATE {collation}")
             yield
         finally:

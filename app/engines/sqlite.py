@@ -37,6 +37,10 @@ class SqliteEngine(Engine, peewee.SqliteDatabase):  # type: ignore[misc]  # peew
         self._turn = threading.Lock()
         super().__init__(path, pragmas=PRAGMAS, timeout=BUSY_TIMEOUT_S)
 
+    def product(self) -> str:
+        """Return the name and version of the database."""
+        return f"SQLite {self.execute_sql('SELECT sqlite_version()').fetchone()[0]}"
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Run the block in a transaction that may write.

@@ -5,8 +5,8 @@ import pytest
 from app.clock import now_ms
 from app.feeder import Feeder
 from app.ids import id_at
-from app.log_counts import HOUR_MS
-from app.models import Delivery, Event, WebhookLog
+from app.log_steps import HOUR_MS
+from app.models import Delivery, Event, LogCount, LogStat, WebhookLog
 from app.queue import DELIVERIES
 from app.retention import DAY_MS
 from tests import rows
@@ -101,6 +101,12 @@ def test_old_logs_and_their_events_are_pruned_when_it_starts(desk: Desk) -> None
     with scheduler(desk.services):
         eventually(lambda: not desk.logs() and not Event.select().exists())
     assert WebhookLog.select().count() == 0
+
+
+def test_logs_are_counted_and_added_up_when_it_starts(desk: Desk) -> None:
+    add_old_log(desk, HOUR_MS)
+    with scheduler(desk.services):
+        eventually(lambda: LogCount.select().exists() and LogStat.select().exists())
 
 
 def test_logs_within_the_retention_are_kept(desk: Desk) -> None:

@@ -62,7 +62,9 @@ def test_a_taken_port_is_refused(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_in_order_when_it_is_asked_to(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path / "data") as server:
+        eventually(lambda: server.query("SELECT role FROM running_process") == [("serve",)])
         assert server.stop(number) == 0
+        assert server.query("SELECT role FROM running_process") == []
     assert "Traceback" not in server.text()
     assert server.query("PRAGMA integrity_check") == [("ok",)]
 
