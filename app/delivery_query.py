@@ -1,7 +1,7 @@
-"""What the outbox holds for a webhook: lists by filter, oldest first, and the steps in which bulk actions walk it."""
+"""What the outbox holds for a webhook: lists by filter, and the steps in which bulk actions walk it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -44,8 +44,15 @@ class Stretch(NamedTuple):
     end: str | None
 
 
+class Number(NamedTuple):
+    """How many, at least that where `is_cut`."""
+
+    value: int
+    is_cut: bool = False
+
+
 class DeliveryPage(NamedTuple):
-    """Deliveries, oldest first, each with its event's `type`, and the cursor of the next page."""
+    """Deliveries, each with its event's `type`, and the cursor of the next page."""
 
     rows: list[Any]
     following: str | None
@@ -74,32 +81,41 @@ def page_of_deliveries(wanted: DeliveryFilter, states: tuple[str, ...], size: in
 
     It looks at 20,000 rows of a state at most: then it returns what it has found, and where to go on.
     """
-    found = [stretch(wanted, state, size + 1, after) for state in states]
-    # Beyond the nearest end, one state's rows are known and another's are not.
-    end = min((part.end for part in found if part.end is not None), default=None)
-    rows = sorted((row for part in found for row in part.rows if end is None or row.id <= end), key=_id)
+    return merged([stretch(wanted, state, size + 1, after) for state in states], size)
+
+
+def merged(found: Sequence[Stretch], size: int, *, backwards: bool = False) -> DeliveryPage:
+    """Return the page that stretches from one place on make together. Pure."""
+    # Beyond the nearest end, one stretch's rows are known and another's are not.
+    ends = [part.end for part in found if part.end is not None]
+    end = (max if backwards else min)(ends, default=None)
+    known = (row for part in found for row in part.rows if end is None or row.id == end or (row.id > end) == backwards)
+    rows = sorted(known, key=_id, reverse=backwards)
     if len(rows) > size:
         return DeliveryPage(rows[:size], cursor_text(rows[size - 1].id))
     return DeliveryPage(rows, None if end is None else cursor_text(end))
 
 
-def stretch(wanted: DeliveryFilter, state: str, size: int, after: str = "") -> Stretch:
-    """Return up to `size` rows in `state` after the id `after`, of at most 20,000 looked at.
+def stretch(
+    wanted: DeliveryFilter, state: str, size: int, after: str = "", *, backwards: bool = False, scan: int | None = None
+) -> Stretch:
+    """Return up to `size` rows in `state` after the id `after`, of at most `scan` looked at, 20,000 by default.
 
-    Raises DatabaseUnavailable.
+    Where `backwards` they are the newest before it, newest first. Raises DatabaseUnavailable.
     """
-    within = [*_range(wanted, state), Delivery.id > after]
-    last = _last_looked_at(within) if wanted.triggered_event is not None or wanted.attempted else None
-    if last is not None:
-        within.append(Delivery.id <= last)
-    query = (
-        Delivery.select(Delivery, Event.type.alias("type"))
-        .join(Event, on=Delivery.event_id == Event.id)
-        .where(*within, *_filters(wanted))
-        .order_by(Delivery.id)
-    )
+    within = [*_range(wanted, state), Delivery.id < after if backwards else Delivery.id > after]
+    order = Delivery.id.desc() if backwards else Delivery.id
+    query = Delivery.select(Delivery, Event.type.alias("type")).join(Event, on=Delivery.event_id == Event.id)
+    last = None
+    if wanted.triggered_event is not None or wanted.attempted:
+        last = _last_looked_at(within, order, scan or SCAN)
+        # Joined: a few rows in the order of their ids would be looked for among those of all webhooks.
+        looked_at = Delivery.select(Delivery.id).where(*within).order_by(order).limit(scan or SCAN).alias("looked_at")
+        query = query.switch(Delivery).join(looked_at, on=looked_at.c.id == Delivery.id).where(*_filters(wanted))
+    else:
+        query = query.where(*within, *_own_filters(wanted))
     with unavailable():
-        rows = list(query.limit(size + 1).objects())
+        rows = list(query.order_by(order).limit(size + 1).objects())
     if len(rows) > size:
         return Stretch(rows[:size], rows[size - 1].id)
     return Stretch(rows, last)
@@ -110,6 +126,19 @@ def count(wanted: DeliveryFilter, state: str) -> int:
     query = Delivery.select(Delivery.id).where(*_range(wanted, state), *_own_filters(wanted))
     with unavailable():
         return int(query.count())
+
+
+def count_some(wanted: DeliveryFilter, state: str) -> Number:
+    """Return how many of the first 20,000 rows in `state` are meant. Raises DatabaseUnavailable."""
+    within = _range(wanted, state)
+    last = _last_looked_at(within, Delivery.id, SCAN)
+    if last is not None:
+        within.append(Delivery.id <= last)
+    query = Delivery.select(Delivery.id).where(*within, *_filters(wanted))
+    if wanted.triggered_event is not None:
+        query = query.join(Event, on=Delivery.event_id == Event.id)
+    with unavailable():
+        return Number(int(query.count()), is_cut=last is not None)
 
 
 def find_delivery(caller: Caller, delivery_id: str) -> tuple[Tracked, Webhook]:
@@ -174,9 +203,9 @@ def _filters(wanted: DeliveryFilter) -> list[Any]:
     return own if wanted.triggered_event is None else [*own, Event.type == wanted.triggered_event]
 
 
-def _last_looked_at(within: list[Any]) -> str | None:
+def _last_looked_at(within: list[Any], order: Any, scan: int) -> str | None:
     with unavailable():
-        found = Delivery.select(Delivery.id).where(*within).order_by(Delivery.id).limit(1).offset(SCAN - 1).scalar()
+        found = Delivery.select(Delivery.id).where(*within).order_by(order).limit(1).offset(scan - 1).scalar()
     return None if found is None else str(found)
 
 

@@ -1,9 +1,12 @@
 """Finding accepted events: one by its id, and lists by filter, for those who may see them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from peewee import fn
 
 from app.accounts import PUBLISH_SCOPE
 from app.authentication import Caller
@@ -17,6 +20,7 @@ from app.models import Event, Grant
 from app.permissions import FORBIDDEN
 from app.query_fields import cursor_of, cursor_text, event_type_of, range_of
 from app.retention import DAY_MS
+from app.text_search import contains
 
 NOT_FOUND = 250108
 PARAMETERS = (
@@ -49,6 +53,8 @@ class EventFilter:
     repo_name: str | None = None
     resource_key: str | None = None
     user_id: str | None = None
+    key_part: str | None = None  # a part of the resource key, in capitals or not
+    viewer: str | None = None  # a user: only what he may see as the holder of grants
 
 
 class EventPage(NamedTuple):
@@ -145,6 +151,18 @@ def page_of_events(wanted: EventFilter, size: int, position: Position | None = N
     return EventPage(found, None if horizon is None else Position(horizon, ""))
 
 
+def search(caller: Caller, text: str, wanted: EventFilter) -> Event | EventFilter:
+    """Return the event whose id is `text`, where `caller` may see it. Else narrow `wanted` to events of the resource
+    key `text` where the first page has one, and where not to those whose resource key holds it.
+
+    Raises DatabaseUnavailable.
+    """
+    with suppress(NotFound):
+        return find_event(caller, text)
+    exact = replace(wanted, resource_key=text)
+    return exact if page_of_events(exact, 1).events else replace(wanted, key_part=text)
+
+
 def following_text(page: EventPage) -> str | None:
     """Return the cursor of the page after `page`."""
     return None if page.following is None else cursor_text(str(page.following.accepted_at), page.following.event_id)
@@ -173,7 +191,17 @@ def _filters(wanted: EventFilter) -> list[Any]:
         (Event.resource_key, wanted.resource_key),
         (Event.user_id, wanted.user_id),
     )
-    return [column == value for column, value in meant if value is not None]
+    filters = [column == value for column, value in meant if value is not None]
+    if wanted.key_part is not None:
+        filters.append(contains(Event.resource_key, wanted.key_part))
+    return filters if wanted.viewer is None else [*filters, _granted(wanted.viewer)]
+
+
+def _granted(user_id: str) -> Any:
+    """Return the condition that a user holds a grant on the event's project or its repository."""
+    covers = (Grant.repo_name == "") | (Grant.repo_name == Event.repo_name)
+    held = Grant.select(Grant.user_id).where(Grant.user_id == user_id, Grant.project_id == Event.project_id, covers)
+    return fn.EXISTS(held)
 
 
 def _horizon(within: list[Any]) -> int | None:

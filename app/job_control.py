@@ -18,6 +18,7 @@ from app.models import Job
 from app.query_fields import cursor_of, cursor_text
 from app.recovery import require_sendable
 from app.registry import lock_webhooks
+from app.statistics import Scope
 from app.webhooks import find_webhook
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,12 @@ def page_of_jobs(webhook_id: str, size: int, before: str | None = None) -> JobPa
     with unavailable():
         found = list(query.order_by(Job.id.desc()).limit(size + 1))
     return JobPage(found[:size], cursor_text(found[size - 1].id) if len(found) > size else None)
+
+
+def newest_jobs(scope: Scope, size: int) -> list[Job]:
+    """Return the newest jobs of the webhooks in `scope`, newest first. Raises DatabaseUnavailable."""
+    with unavailable():
+        return list(Job.select().where(Job.id > "", *scope.holds(Job.webhook_id)).order_by(Job.id.desc()).limit(size))
 
 
 def position_of(given: Mapping[str, str]) -> str | None:

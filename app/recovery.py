@@ -9,7 +9,7 @@ from peewee import IntegrityError, fn
 from app import models
 from app.authentication import Caller
 from app.database import insert_rows, repeat_on_conflict, unavailable, write_transaction
-from app.delivery_query import NOT_FOUND, DeliveryFilter, count, find_delivery, stretch
+from app.delivery_query import NOT_FOUND, DeliveryFilter, Number, count, count_some, find_delivery, stretch
 from app.delivery_status import Tracked
 from app.errors import BadRequest, NotFound
 from app.feeder import PROBE_MS
@@ -85,6 +85,13 @@ def count_resend(job: Job) -> int | None:
     if filters.event_type is not None:
         return None
     return sum(count(_wanted(job, filters, state), state) for state in _phases(filters))
+
+
+def preview_resend(webhook_id: str, filters: JobFilters, now: int) -> Number:
+    """Return how many deliveries a job made `now` would send again. Raises DatabaseUnavailable."""
+    job = Job(webhook_id=webhook_id, created_at=now)
+    parts = [count_some(_wanted(job, filters, state), state) for state in _phases(filters)]
+    return Number(sum(part.value for part in parts), any(part.is_cut for part in parts))
 
 
 def _phases(filters: JobFilters) -> list[str]:

@@ -9,20 +9,20 @@ from peewee import fn
 
 from app import models
 from app.database import unavailable
-from app.delivery_query import STATES
+from app.delivery_query import STATES, Number
 from app.delivery_status import AFTER_MS, BEFORE_MS
 from app.event_types import EVENT_TYPES, Event
 from app.ids import first_id_at, id_at
 from app.job_plan import Plan, place_of
-from app.job_request import filters_from
-from app.log_counts import HOUR_MS
+from app.job_request import JobFilters, filters_from
+from app.log_steps import HOUR_MS
 from app.matching import Webhook, WebhookIndex
 from app.models import HELD, Delivery, Job, WebhookLog
 from app.owing import Owing, Subject
 from app.retention import DAY_MS
 
 SCAN = 1_000  # events that one step looks at
-_MADE_HERE = frozenset(name for name, kind in EVENT_TYPES.items() if not kind.publishable)
+MOST_COUNTED = 20_000
 
 
 class Seen(NamedTuple):
@@ -36,6 +36,18 @@ class Seen(NamedTuple):
     resource_key: str | None
 
 
+def is_replayable(event_type: str) -> bool:
+    """Return whether events of this type are replayed. Those that the service makes are not: they are about a webhook's
+    moment."""
+    kind = EVENT_TYPES.get(event_type)
+    return kind is None or kind.publishable
+
+
+def oldest_replayed(retention_days: int, now: int) -> int:
+    """Return the time of acceptance before which events are left alone: pruning may remove them at any moment."""
+    return now - retention_days * DAY_MS + HOUR_MS
+
+
 def plan_replay(job: Job, webhook: Webhook, limit: int, *, retention_days: int, now: int) -> Plan:
     """Return the next step of a job: up to `limit` missing deliveries, of 1,000 events at most.
 
@@ -43,11 +55,11 @@ def plan_replay(job: Job, webhook: Webhook, limit: int, *, retention_days: int, 
     """
     filters = filters_from(job.filters)
     position = _position(job.cursor) if job.cursor else (filters.start or 0, "")
-    start = max(position[0], now - retention_days * DAY_MS + HOUR_MS)
+    start = max(position[0], oldest_replayed(retention_days, now))
     events = _events(start, position, job.created_at if filters.end is None else filters.end)
-    matching = _matching(webhook, events, filters.event_type)
-    there = _there(webhook.id, [event for _, event in matching])
-    missing = [(place, event) for place, event in matching if event.id not in there]
+    fitting = matching(webhook, events, filters.event_type)
+    there = _there(webhook.id, [event for _, event in fitting])
+    missing = [(place, event) for place, event in fitting if event.id not in there]
     if len(missing) > limit:
         missing = missing[:limit]
         last = missing[-1][0]
@@ -56,26 +68,56 @@ def plan_replay(job: Job, webhook: Webhook, limit: int, *, retention_days: int, 
     goes_on = last + 1 < len(events) or len(events) == SCAN
     return Plan(
         cursor=f"{events[last].accepted_at}:{events[last].id}" if goes_on else None,
-        examined=sum(place <= last for place, _ in matching),
-        apply=partial(_insert, webhook, [event for _, event in missing], now),
+        examined=sum(place <= last for place, _ in fitting),
+        apply=partial(owe, webhook, [event for _, event in missing], now),
     )
 
 
-def _insert(webhook: Webhook, events: Sequence[Seen], now: int) -> int:
-    """Insert the deliveries; call it in a transaction.
+def preview_replay(filters: JobFilters, retention_days: int, now: int) -> Number:
+    """Return how many events a job made `now` would look at. Raises DatabaseUnavailable."""
+    event = models.Event
+    start = max(filters.start or 0, oldest_replayed(retention_days, now))
+    within = event.accepted_at >= start, event.accepted_at <= (now if filters.end is None else filters.end)
+    with unavailable():
+        number = int(event.select(event.accepted_at).where(*within).limit(MOST_COUNTED + 1).count())
+    return Number(min(number, MOST_COUNTED), is_cut=number > MOST_COUNTED)
+
+
+def owe(webhook: Webhook, events: Sequence[Seen], now: int) -> int:
+    """Insert a delivery of each event that has not gone to the webhook meanwhile, and return how many; call it in a
+    transaction.
 
     Their ids and ages are the events', by which they are found and by which pruning knows that the events are owed.
     """
     if not events:
         return 0
-    # Whether they are held is asked in this transaction: there are no hints that would be looked at.
+    # Asked in this transaction, with the webhook locked: two that replay the same event come one after the other, and
+    # there are no hints that would be looked at.
     webhook = structs.replace(webhook, backlog=place_of(webhook.id) == HELD)
+    there = _there(webhook.id, events)
     owing = Owing(now, hinted=False)
-    for event in events:
+    missing = [event for event in events if event.id not in there]
+    for event in missing:
         subject = Subject(event.id, event.project_id, event.repo_name, event.resource_key)
         owing.add(webhook, subject, id_at(event.accepted_at + 1), event.accepted_at)
     owing.insert()
-    return len(events)
+    return len(missing)
+
+
+def matching(webhook: Webhook, events: Sequence[Seen], event_type: str | None = None) -> list[tuple[int, Seen]]:
+    """Return the events, of one type where that is given, that are replayed to `webhook`, each with its place. Pure."""
+    index = WebhookIndex()
+    index.put(webhook)
+    found = []
+    for place, seen in enumerate(events):
+        if not is_replayable(seen.type) or event_type not in {None, seen.type}:
+            continue
+        event = Event(
+            type=seen.type, project_id=seen.project_id, repo_name=seen.repo_name, resource_key=seen.resource_key
+        )
+        if index.match(event):
+            found.append((place, seen))
+    return found
 
 
 def _events(start: int, position: tuple[int, str], end: int) -> list[Seen]:
@@ -94,23 +136,6 @@ def _events(start: int, position: tuple[int, str], end: int) -> list[Seen]:
     )
     with unavailable():
         return [Seen(*row) for row in query.tuples()]
-
-
-def _matching(webhook: Webhook, events: Sequence[Seen], event_type: str | None) -> list[tuple[int, Seen]]:
-    """Return the events that go to `webhook`, each with its place. Those that the service itself makes are never
-    replayed: they are about a webhook's moment."""
-    index = WebhookIndex()
-    index.put(webhook)
-    found = []
-    for place, seen in enumerate(events):
-        if seen.type in _MADE_HERE or (event_type is not None and seen.type != event_type):
-            continue
-        event = Event(
-            type=seen.type, project_id=seen.project_id, repo_name=seen.repo_name, resource_key=seen.resource_key
-        )
-        if index.match(event):
-            found.append((place, seen))
-    return found
 
 
 def _there(webhook_id: str, events: Sequence[Seen]) -> set[str]:

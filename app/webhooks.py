@@ -9,7 +9,7 @@ from typing import Any
 from app import outbox
 from app.authentication import Caller
 from app.database import repeat_on_conflict, unavailable, write_transaction
-from app.errors import BadRequest, NotFound
+from app.errors import BadRequest, Conflict, NotFound
 from app.event_types import EVENT_TYPES
 from app.fields import EMPTY, INVALID, required
 from app.ids import new_id
@@ -19,6 +19,7 @@ from app.permissions import REPO, SYSTEM, Association, may_manage, require_manag
 from app.registry import lock_webhooks, raise_version
 from app.services import Services
 from app.signing import V1, new_secret
+from app.webhook_edition import changed_fields
 from app.webhook_fields import DROP, RELEASE, Fields, association_of, clean, clean_new
 from app.webhook_secrets import columns, renewed, stored_headers, stored_token, unmask
 from config.settings import Settings
@@ -26,6 +27,7 @@ from config.settings import Settings
 log = logging.getLogger(__name__)
 
 WEBHOOK_NOT_FOUND = 251401
+WEBHOOK_CHANGED = 250125
 OVERLAP_HOURS = 24  # how long the secret before a new one signs too
 
 HOUR_MS = 3_600_000
@@ -51,7 +53,7 @@ def create_webhook(services: Services, caller: Caller, raw: Mapping[str, Any], n
     fields = unmask(clean_new(raw, trigger_types(services.settings)), None, {})
     association = association_of(fields["association_type"], fields.get("association_id"))
     require_manage(caller, association)
-    _check_triggers(association, fields["triggers"])
+    check_triggers(association, fields["triggers"])
     webhook_id = new_id()
     scheme = fields.get("signing", V1)
     row = {
@@ -71,10 +73,13 @@ def create_webhook(services: Services, caller: Caller, raw: Mapping[str, Any], n
     return webhook_id
 
 
-def update_webhook(services: Services, caller: Caller, raw: Mapping[str, Any], now: int) -> None:
+def update_webhook(
+    services: Services, caller: Caller, raw: Mapping[str, Any], now: int, *, edition: str | None = None
+) -> None:
     """Change the fields that `raw` gives of the webhook `raw["id"]`.
 
-    Raises BadRequest naming a field, NotFound, or Forbidden where the webhook would move out of the caller's hands.
+    Raises BadRequest naming a field, NotFound, Forbidden where the webhook would move out of the caller's hands, or
+    Conflict where it is not any more what it was in `edition` (see app.webhook_edition).
     """
     webhook_id = required("id", raw.get("id"))
     if not isinstance(webhook_id, str):
@@ -82,8 +87,12 @@ def update_webhook(services: Services, caller: Caller, raw: Mapping[str, Any], n
     if not webhook_id:
         raise BadRequest(EMPTY, "empty", field="id")
     fields = clean(raw, trigger_types(services.settings))
-    while not _is_updated(services, caller, find_webhook(caller, webhook_id), fields, now=now):
-        continue  # it was changed between reading and writing: judge again, by what it is now
+    while True:
+        row = find_webhook(caller, webhook_id)
+        if edition is not None and changed_fields(edition, row, services.vault):
+            raise Conflict(WEBHOOK_CHANGED, "webhook_changed")
+        if _is_updated(services, caller, row, fields, now=now):
+            break  # else it was changed between reading and writing: judge again, by what it is now
     log.info("webhook=%s updated by user=%s", webhook_id, caller.user_id)
 
 
@@ -126,7 +135,7 @@ def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields
     association = _moved(row, fields)
     if association != _association(row):
         require_manage(caller, association)
-    _check_triggers(association, fields.get("triggers") or json.loads(row.triggers))
+    check_triggers(association, fields.get("triggers") or json.loads(row.triggers))
     changes = {
         **stamp(caller, now),
         **columns(meant, services.vault),
@@ -180,7 +189,7 @@ def _moved(row: Webhook, fields: Fields) -> Association:
     return association_of(association_type, fields.get("association_id", stays))
 
 
-def _check_triggers(association: Association, triggers: Collection[str]) -> None:
+def check_triggers(association: Association, triggers: Collection[str]) -> None:
     """Raise BadRequest where `triggers` name an event type that webhooks of `association` may not subscribe to.
 
     What happens to webhooks is not for those who manage a repository only: the webhook may be another's.

@@ -15,9 +15,13 @@ from app.registry import Registry
 from app.rotation import rotate_secret
 from app.services import Services
 from scripts.explain_call import ADMIN, BUSY, MANAGER, Call
+from scripts.explain_event_pages import event_pages
+from scripts.explain_log_search import log_pages
 from scripts.explain_owed import DAY_MS, DISABLED, KINDS, ORDERED, ORDERED_BY_RESOURCE, webhook_id
 from scripts.explain_recovery import deliveries, events, jobs
+from scripts.explain_recovery_pages import live_tail, recovery_pages
 from scripts.explain_sending import scheduler, worker
+from scripts.explain_statistics import overview
 
 
 def calls(services: Services, now: int) -> dict[str, list[Call]]:
@@ -28,7 +32,12 @@ def calls(services: Services, now: int) -> dict[str, list[Call]]:
         "API: events": events(now),
         "API: deliveries": deliveries(services, now),
         "API: jobs": jobs(now),
+        "Pages: recovery": recovery_pages(services, now),
+        "Pages: live tail": live_tail(),
         "API: users and grants": _people(services),
+        "Dashboard: overview": overview(now),
+        "Dashboard: events": event_pages(services, now),
+        "Dashboard: logs": log_pages(now),
         "Publishing": _publishing(services, now),
         "Worker": worker(services, now),
         "Scheduler": scheduler(services, now),

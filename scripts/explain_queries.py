@@ -24,7 +24,7 @@ from scripts.explain_owed import JOBS, LOGS, OWED, WEBHOOKS
 from scripts.explain_rows import REJECTED, fill
 
 KINDS = ("SQLite", "PostgreSQL", "MariaDB")
-LARGE = ("webhook_log", "event", "delivery", "log_count", "rejected_event")
+LARGE = ("webhook_log", "event", "delivery", "log_count", "log_stat", "rejected_event")
 HEADER = """\
 # Queries and their plans
 
@@ -145,6 +145,7 @@ def _shown(sql: str) -> str:
     text = re.sub(r"\s+", " ", sql).strip().replace("`", '"').replace("%s", "?")
     text = re.sub(r"IN \(\?(, \?)*\)", "IN (?, …)", text)
     text = re.sub(r"(SELECT \? AS \w+)( UNION ALL SELECT \? AS \w+)*", r"\1 UNION ALL …", text)
+    text = re.sub(r"(SELECT \* FROM \(.*? LIMIT \?\) AS \w+)( UNION ALL \1)+", r"\1 UNION ALL …", text)
     return re.sub(r'SELECT ("t1"."\w+", ){3,}"t1"."\w+"', 'SELECT "t1".…', text)
 
 
@@ -160,7 +161,13 @@ def _plan(kind: str, sql: str, parameters: Any) -> list[str]:
 
 
 def _distinct(lines: list[str]) -> list[str]:
-    """Return a plan without the lines that repeat one of the two before them: those of a list of parameters as rows."""
+    """Return a plan without the lines that repeat one of the two before them: those of a list of parameters as rows.
+
+    Of the parts of a union, what differs in numbers alone is shown once.
+    """
+    if any(line.startswith(("UNION ALL", "Append", "<derived")) for line in lines):
+        shapes = [re.sub(r"(t\d+)_\d+|<derived\d+>|, about [\d,]+ rows", r"\1", line) for line in lines]
+        lines = [line for place, line in enumerate(lines) if shapes[place] not in shapes[:place]]
     kept: list[str] = []
     for line in lines:
         if line not in kept[-2:]:

@@ -9,6 +9,7 @@ from peewee import Model, MySQLDatabase
 from app.accounts import NOBODYS_HASH
 from app.database import insert_rows, write_transaction
 from app.log_counts import count_logs
+from app.log_stats import measure_logs
 from app.models import (
     FAIL,
     SUCCESS,
@@ -62,6 +63,7 @@ def fill(now: int, seal: str, logs: int = LOGS) -> None:
     Job.insert_many([job(number, month) for number in range(JOBS)], fields=Job._meta.sorted_fields).execute()
     _store(RejectedEvent, [_rejected(number, now) for number in range(REJECTED)])
     count_logs(now)
+    measure_logs(now)
     _analyze()
 
 
@@ -121,7 +123,7 @@ def _log(number: int, at: int, chosen: str, status: str) -> Row:
         response_status=200,
         response_headers="{}",
         response_body="ok",
-        duration_ms=20,
+        duration_ms=1 + number % 97,
         requested_at=at + 2,
     )
 

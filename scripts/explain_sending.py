@@ -9,6 +9,7 @@ from app.exchange import Outcome, Request
 from app.feeder import FEED_MS, Feeder
 from app.jobs import work
 from app.log_counts import count_logs
+from app.log_stats import measure_logs
 from app.models import HELD, PENDING, Delivery, Webhook
 from app.retention import prune
 from app.services import Services
@@ -89,6 +90,7 @@ def scheduler(services: Services, now: int) -> list[Call]:
         Call("Recover deliveries that nobody sees to", lambda: recover_strays(now)),
         Call("Work off jobs", lambda: work(services, now)),
         Call("Count logs", lambda: count_logs(now + 600_000)),
+        Call("Add up logs by status and duration", lambda: measure_logs(now + 600_000)),
         Call("Prune logs, counts, jobs, events and deleted webhooks", lambda: prune(DAYS - 1, now, lambda _: None)),
     ]
 

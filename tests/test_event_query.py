@@ -7,7 +7,7 @@ import pytest
 from app import event_query
 from app.authentication import Caller
 from app.errors import Forbidden, NotFound
-from app.event_query import EventFilter, find_event, may_see, page_of_events, require_view
+from app.event_query import EventFilter, find_event, may_see, page_of_events, require_view, search
 from app.models import Event, Grant
 from app.services import Services
 from tests.rows import ADMIN, AT, event, write_events
@@ -174,3 +174,33 @@ def test_an_event_is_found_by_those_who_may_see_it() -> None:
     ):
         with pytest.raises(NotFound, match="event_not_found"):
             find_event(caller, event_id)
+
+
+def test_a_part_of_a_resource_key_is_found_in_capitals_or_not(services: Services) -> None:
+    for number, key in enumerate(("/Shop/1.0_b.apk", "/shop/1.0xb.apk", "/other", None)):
+        event(f"e{number}", AT + number, resource_key=key)
+    for part, found in (("SHOP/", ["e1", "e0"]), ("1.0_B", ["e0"]), ("%", []), ("nothing", [])):
+        assert flat(pages(EventFilter(start=AT, end=AT + 9, key_part=part), 10)) == found
+
+
+@pytest.mark.usefixtures("grants")
+def test_holders_of_grants_see_events_of_what_they_manage() -> None:
+    for number, (project_id, repo_name) in enumerate((("p", "r"), ("p", "s"), ("p", None), ("q", "r"), (None, None))):
+        event(f"e{number}", AT + number, project_id=project_id, repo_name=repo_name)
+    for name, found in (("project", ["e2", "e1", "e0"]), ("repo", ["e0"]), ("other", ["e3"]), ("nobody", [])):
+        assert flat(pages(EventFilter(start=AT, end=AT + 9, viewer=name), 10)) == found, name
+    assert flat(pages(EventFilter(start=AT, end=AT + 9, viewer="project", repo_name="s"), 10)) == ["e1"]
+
+
+@pytest.mark.usefixtures("grants")
+def test_a_search_leads_to_the_event_of_that_id_else_to_keys() -> None:
+    event("/a.apk", AT)
+    event("e1", AT + 1, resource_key="/b")
+    event("e2", AT + 2, resource_key="/x/b")
+    wanted = EventFilter(start=AT, end=AT + 9)
+    found = search(ADMIN, "/a.apk", wanted)
+    assert isinstance(found, Event)
+    assert found.id == "/a.apk"
+    assert search(user("other"), "/a.apk", wanted) == EventFilter(start=AT, end=AT + 9, resource_key="/a.apk")
+    assert search(ADMIN, "/b", wanted) == EventFilter(start=AT, end=AT + 9, resource_key="/b")
+    assert search(ADMIN, "/x", wanted) == EventFilter(start=AT, end=AT + 9, key_part="/x")

@@ -8,11 +8,12 @@ import pytest
 from app import jobs, recovery
 from app.errors import BadRequest, TooManyRequests
 from app.ids import id_at
-from app.job_control import cancel_job, find_job, page_of_jobs, start_job
+from app.job_control import cancel_job, find_job, newest_jobs, page_of_jobs, start_job
 from app.job_request import JobFilters, JobRequest
 from app.jobs import work
 from app.models import DEAD, HELD, PENDING, Delivery, Job, WebhookLog, database
 from app.services import Services
+from app.statistics import EVERYTHING, Scope
 from tests.rows import ADMIN, AT, change, deliveries, delivery, event, log, outbox, webhook, write_events
 
 NOW = AT + 3_600_000
@@ -338,6 +339,13 @@ def test_pages_of_jobs_are_newest_first(services: Services) -> None:
     second = page_of_jobs(hook, 3, first.jobs[-1].id)
     assert [job.id for page in (first, second) for job in page.jobs] == made[::-1]
     assert (first.following is not None, second.following) == (True, None)
+
+
+def test_the_newest_jobs_of_several_webhooks(services: Services) -> None:
+    hooks = [webhook(services) for _ in range(3)]
+    made = [resend(hook).id for hook in hooks]
+    assert [job.id for job in newest_jobs(EVERYTHING, 2)] == made[:0:-1]
+    assert [job.id for job in newest_jobs(Scope((hooks[0], hooks[2])), 5)] == [made[2], made[0]]
 
 
 def test_a_log_by_hand_does_not_make_an_event_missing(services: Services) -> None:

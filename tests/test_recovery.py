@@ -2,12 +2,15 @@
 
 import pytest
 
+from app import delivery_query
 from app.authentication import Caller
+from app.delivery_query import Number
 from app.errors import BadRequest, NotFound
 from app.feeder import PROBE_MS
 from app.ids import id_at, new_id
+from app.job_request import FAILED, JobFilters
 from app.models import DEAD, FAIL, HELD, PENDING, WAITING, Delivery, Event, Webhook
-from app.recovery import again, resend
+from app.recovery import again, preview_resend, resend
 from app.services import Services
 from tests.rows import ADMIN, AT, change, delivery, event, log, outbox, webhook
 
@@ -107,3 +110,23 @@ def test_into_a_backlog_given_up_ones_are_held_and_held_ones_stay(hook: str) -> 
     assert again([dead, held], HELD, NOW, HELD) == 0
     assert again([], DEAD, NOW) == 0
     assert sorted(outbox()) == [(HELD, 1, 0, None, None), (HELD, 4, 4, None, None)]
+
+
+def test_a_preview_says_how_many_a_job_would_send_again(hook: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    event("moved", type="NODE_MOVED")
+    for name in ("e", "moved", "moved"):
+        delivery(hook, name, state=DEAD)
+    delivery(hook, "e", attempt=1)
+    delivery(hook, "e", state=HELD, attempt=1)
+    delivery(hook, "e", state=HELD)
+    delivery(hook, "e", NOW + 1, state=DEAD)
+
+    def number(*states: str, start: int | None = None, trigger: str | None = None) -> Number:
+        return preview_resend(hook, JobFilters(start, None, trigger, states), NOW)
+
+    assert number(DEAD, FAILED) == Number(5)
+    assert number(FAILED) == Number(2)
+    assert number(DEAD, trigger="NODE_MOVED") == Number(2)
+    assert number(DEAD, start=AT + 1) == Number(0)
+    monkeypatch.setattr(delivery_query, "SCAN", 2)
+    assert number(DEAD) == Number(2, is_cut=True)

@@ -7,13 +7,14 @@ import pytest
 
 from app import models, replay
 from app.database import write_transaction
+from app.delivery_query import Number
 from app.delivery_status import deliveries_of
 from app.ids import id_at, new_id
 from app.job_request import JobFilters
 from app.matching import Webhook
 from app.models import HELD, PENDING, WAITING, Delivery, Event, Job
 from app.ordering import order_key
-from app.replay import plan_replay
+from app.replay import plan_replay, preview_replay
 from app.retention import DAY_MS, prune
 from app.services import Services
 from tests.rows import AT, change, delivery, event, log, outbox, webhook, write_events
@@ -157,3 +158,14 @@ def test_events_without_a_payload_are_owed_like_others(services: Services, repla
     event("e", error="dstFullPath is missing")
     change(hook, url="http://elsewhere.example/")
     assert replay_all(hook) == (1, 1)
+
+
+def test_a_preview_says_how_many_events_a_job_would_look_at(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events([(f"e{number}", AT + number) for number in range(4)])
+    write_events([("pruned", NOW - 90 * DAY_MS)])
+    assert preview_replay(JobFilters(None, None, None), 90, NOW) == Number(4)
+    assert preview_replay(JobFilters(AT + 1, AT + 2, None), 90, NOW) == Number(2)
+    monkeypatch.setattr(replay, "MOST_COUNTED", 3)
+    assert preview_replay(JobFilters(AT, None, None), 90, NOW) == Number(3, is_cut=True)

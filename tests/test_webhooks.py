@@ -5,18 +5,23 @@ import threading
 import pytest
 
 from app.authentication import Caller
-from app.errors import BadRequest, NotFound
+from app.errors import BadRequest, Conflict, NotFound
 from app.models import Counter, Webhook, database
 from app.permissions import Association, may_manage
+from app.rotation import rotate_secret
 from app.services import Services
+from app.webhook_edition import changed_fields, edition_of
 from app.webhook_fields import association_of, clean
 from app.webhook_secrets import unmask
 from app.webhook_view import show
 from app.webhooks import create_webhook, delete_webhook, find_webhook, list_webhooks, update_webhook
+from tests.certificates import authority, issued
+from tests.rows import change
 
 ADMIN = Caller("root", admin=True, scopes=frozenset(), platform=False)
 NOBODY = Caller(None, admin=False, scopes=frozenset({"event:publish"}), platform=True)
 NEW = {"url": "http://a", "triggers": ["NODE_CREATED"], "associationType": "PROJECT", "associationId": "p"}
+SECRETS = {"token": "a-long-token", "headers": {"A": "b", "X-Key": "a-long-secret"}, "rateLimit": 5}
 
 
 def test_each_change_raises_the_version_once(services: Services) -> None:
@@ -89,3 +94,55 @@ def test_a_mask_stands_for_what_is_stored() -> None:
     }
     with pytest.raises(BadRequest):
         unmask({"token": "****cdef"}, None, {})
+
+
+def test_who_edits_an_old_edition_changes_nothing(services: Services) -> None:
+    webhook_id = create_webhook(services, ADMIN, NEW, 1)
+    seen = edition_of(find_webhook(ADMIN, webhook_id), services.vault)
+    update_webhook(services, ADMIN, {"id": webhook_id, "url": "http://b"}, 2, edition=seen)
+    with pytest.raises(Conflict, match="webhook_changed"):
+        update_webhook(services, ADMIN, {"id": webhook_id, "url": "http://c", "token": "x"}, 3, edition=seen)
+    row = find_webhook(ADMIN, webhook_id)
+    assert (row.url, row.token, changed_fields(seen, row, services.vault)) == ("http://b", None, ["url"])
+
+
+@pytest.mark.sqlite_only
+def test_an_edition_tells_each_field_that_was_changed_by_its_name(services: Services) -> None:
+    certificate = issued(authority(), ("client",))
+    webhook_id = create_webhook(services, ADMIN, NEW | SECRETS, 1)
+    changes: dict[str, object] = {
+        "url": "http://b",
+        "token": "another-token",
+        "headers": {"A": "b", "X-Key": "another-secret"},
+        "triggers": ["NODE_DELETED"],
+        "associationId": "q",
+        "resourceKeyPattern": "x",
+        "enabled": False,
+        "timeout": 2,
+        "retrySchedule": ["5s"],
+        "rateLimit": 6,
+        "rateBurst": 2,
+        "ordering": "webhook",
+        "signing": "v1a",
+        "clientCertificate": certificate.pem + certificate.key_pem,
+    }
+    for field, value in changes.items():
+        seen = edition_of(find_webhook(ADMIN, webhook_id), services.vault)
+        update_webhook(services, ADMIN, {"id": webhook_id, field: value}, 2)
+        assert changed_fields(seen, find_webhook(ADMIN, webhook_id), services.vault) == [field]
+
+
+@pytest.mark.sqlite_only
+def test_an_edition_outlasts_what_nobody_edits(services: Services) -> None:
+    webhook_id = create_webhook(services, ADMIN, NEW | SECRETS | {"triggers": ["NODE_CREATED", "NODE_MOVED"]}, 1)
+    seen = edition_of(find_webhook(ADMIN, webhook_id), services.vault)
+    change(webhook_id, backlog=True, failures=7, circuit_until=5)
+    rotate_secret(services, ADMIN, webhook_id, {}, 2)
+    shown = show(services, find_webhook(ADMIN, webhook_id))
+    same = {name: shown[name] for name in ("token", "headers")} | {
+        "triggers": ["NODE_MOVED", "NODE_CREATED"]
+    }  # the masks mean unchanged
+    update_webhook(services, ADMIN, {"id": webhook_id, **same}, 3)
+    row = find_webhook(ADMIN, webhook_id)
+    assert changed_fields(seen, row, services.vault) == []
+    assert len(changed_fields("nonsense", row, services.vault)) == 15

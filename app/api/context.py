@@ -1,12 +1,13 @@
 """What a view works with: the services, the caller, the trace id."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from flask import current_app, g, request
 
 from app.authentication import Authenticator, Caller, Credentials
 from app.clock import now_ms
+from app.readers import MOST, Readers
 from app.services import Services
 
 EXTENSION = "hookline"
@@ -18,6 +19,7 @@ class Context:
 
     services: Services
     authenticator: Authenticator
+    readers: Readers = field(default_factory=lambda: Readers(MOST))
 
 
 def context() -> Context:

@@ -31,7 +31,7 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(ServiceUnavailable, _unavailable)
     for error in AWAY:
         app.register_error_handler(error, _unavailable)
-    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(HTTPException, refused)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -49,7 +49,8 @@ def _unavailable(error: Exception) -> Response:
     return err(503, UNEXPECTED, "unavailable", params={})
 
 
-def _refused(error: HTTPException) -> Response:
+def refused(error: HTTPException) -> Response:
+    """Answer what Flask refuses by itself."""
     status = error.code or 500
     if status >= 500:
         return _unexpected(error)

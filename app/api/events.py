@@ -6,14 +6,12 @@ from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import PathConverter
 
-from app.accounts import PUBLISH_SCOPE
 from app.api.body import read_batch, read_object
 from app.api.context import authenticate, caller, services
 from app.api.envelope import ok
 from app.api.params import query_parameters
 from app.clock import now_ms
 from app.delivery_status import deliveries_of, delivery_record, manageable
-from app.errors import BadRequest, Forbidden
 from app.event_query import (
     PARAMETERS,
     event_record,
@@ -24,24 +22,15 @@ from app.event_query import (
     position_of,
     require_view,
 )
-from app.event_types import Event, InvalidEvent, event_from
-from app.fields import EMPTY, INVALID, MISSING
+from app.event_types import Event
+from app.intake import read_event, require_publisher
 from app.job_control import job_record, start_job
 from app.job_request import KEY_HEADER, replay_request
 from app.log_query import Frame
-from app.messages import shown
-from app.permissions import FORBIDDEN
 from app.query_fields import page_size_of
 from app.webhooks import trigger_types
 
 log = logging.getLogger(__name__)
-
-_REASONS = {
-    "missing": (MISSING, "missing"),
-    "empty": (EMPTY, "empty"),
-    "invalid": (INVALID, "invalid"),
-    "too_long": (INVALID, "too_long"),
-}
 
 events = Blueprint("events", __name__, url_prefix="/webhook/api/event")
 events.before_request(authenticate)
@@ -62,7 +51,7 @@ def _add_converter(state: BlueprintSetupState) -> None:
 @events.post("/publish")
 def publish() -> Response:
     """Accept one event or a batch, all or none."""
-    _require_publisher()
+    require_publisher(caller())
     published = services().publisher.publish(_read_events(), now_ms())
     log.debug("accepted=%d duplicates=%d matched=%d", published.accepted, published.duplicates, published.matched)
     data = {
@@ -112,27 +101,7 @@ def _frame(now: int) -> Frame:
     return Frame(settings.timezone, now, trigger_types(settings))
 
 
-def _require_publisher() -> None:
-    if not caller().admin and PUBLISH_SCOPE not in caller().scopes:
-        raise Forbidden(FORBIDDEN, "publish_forbidden")
-
-
 def _read_events() -> list[Event]:
     values, is_list = read_batch()
     known = trigger_types(services().settings)
-    read: list[Event] = []
-    for index, value in enumerate(values):
-        try:
-            read.append(event_from(value, known))
-        except InvalidEvent as error:
-            raise _invalid(error, value, f"[{index}]" if is_list else "") from error
-    return read
-
-
-def _invalid(error: InvalidEvent, value: object, where: str) -> BadRequest:
-    """Return the refusal that names the event by `where` and the field in it."""
-    field = f"{where}.{error.field}".strip(".") or "body"
-    if isinstance(value, dict) and error.reason == "unknown_type":
-        return BadRequest(INVALID, "trigger_unknown", field=field, value=shown(value["type"]))
-    code, reason = _REASONS[error.reason]
-    return BadRequest(code, reason, field=field, limit=error.limit)
+    return [read_event(value, known, f"[{index}]" if is_list else "") for index, value in enumerate(values)]

@@ -11,16 +11,13 @@ from app.api.envelope import ok
 from app.api.params import query_parameters
 from app.clock import now_ms
 from app.delivery import retry_log, send_test
-from app.errors import NotFound
 from app.fields import one_of, pick, required
 from app.log_json import log_record
-from app.logs import LogEntry, read_log
+from app.log_search import find_log
 from app.rotation import rotate_secret, show_secrets
 from app.webhook_fields import ASSOCIATION_TYPES, ID_NAMES, TYPE_NAMES, association_of
 from app.webhook_view import show
 from app.webhooks import create_webhook, delete_webhook, find_webhook, list_webhooks, update_webhook
-
-LOG_NOT_FOUND = 251402
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/webhook/api/webhook")
 webhooks.before_request(authenticate)
@@ -89,7 +86,7 @@ def test(webhook_id: str) -> Response:
 def retry(log_id: str) -> Response:
     """Send a log's payload again now, and show the new log."""
     _refuse_head()
-    entry = _find_log(log_id)
+    entry, _ = find_log(caller(), log_id)
     return _answer_log(retry_log(services(), entry.log, now_ms()))
 
 
@@ -99,22 +96,8 @@ def _optional_object() -> dict[str, Any]:
     return read_object() if has_body else {}
 
 
-def _find_log(log_id: str) -> LogEntry:
-    """Return a log of a webhook that the caller may manage, a deleted one too. Raises NotFound."""
-    entry = read_log(log_id)
-    try:
-        if entry is not None:
-            find_webhook(caller(), entry.log.webhook_id, with_deleted=True)
-            return entry
-    except NotFound:
-        pass
-    raise NotFound(LOG_NOT_FOUND, "log_not_found")
-
-
 def _answer_log(log_id: str) -> Response:
-    entry = read_log(log_id)
-    if entry is None:
-        raise NotFound(LOG_NOT_FOUND, "log_not_found")
+    entry, _ = find_log(caller(), log_id)
     return ok(log_record(entry, services().settings.timezone))
 
 

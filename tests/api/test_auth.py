@@ -100,6 +100,7 @@ BAD_AUTHORIZATIONS = [
 ]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
 def test_a_stranger_is_asked_for_credentials_everywhere(
     client: FlaskClient, people: None, method: str, path: str

@@ -82,6 +82,7 @@ def test_filters(admin: Api, hook: str) -> None:
     assert admin.data("GET", f"/delivery/list?webHookId={hook}&state=HELD")["records"][0]["heldReason"] == "backlog"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("query", "code", "field"),
     [
@@ -279,6 +280,7 @@ def test_a_job_is_cancelled_once(admin: Api, hook: str) -> None:
     assert answer.json["message"] == "the job has ended already: CANCELLED"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [

@@ -171,6 +171,7 @@ def test_filters(admin: Api, query: str, found: list[str]) -> None:
     assert [record["id"] for record in page["records"]] == found
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("query", "code", "field"),
     [
@@ -251,6 +252,7 @@ def test_a_webhook_made_later_gets_what_it_missed_and_nothing_twice(admin: Api, 
     assert admin.data("GET", f"/delivery/job/{again['id']}")["done"] == 0
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("change", "code", "field"),
     [

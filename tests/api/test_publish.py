@@ -70,6 +70,7 @@ def test_a_repeated_id_is_a_duplicate(publisher: Api, admin: Api) -> None:
     assert Delivery.select().count() == 2
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [
@@ -114,6 +115,7 @@ def test_one_bad_event_refuses_the_batch_and_is_named(
     assert Event.select().count() == 0
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("body", "code", "text"),
     [
@@ -141,6 +143,7 @@ def test_it_refuses_bad_bodies(publisher: Api, body: bytes, code: int, text: str
     assert Event.select().count() == 0
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("body", "code", "text"),
     [
@@ -159,6 +162,7 @@ def test_it_refuses_bad_lines(publisher: Api, body: bytes, code: int, text: str)
     assert Event.select().count() == 0
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "headers", [{"Content-Type": "text/plain"}, {"Content-Type": ""}, {"Content-Encoding": "gzip"}]
 )

@@ -119,6 +119,7 @@ def test_a_list_without_an_id_holds_what_the_caller_may_manage(admin: Api, as_us
     assert listed("outsider", "REPO") == {"other:r"}
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("query", "code", "text"),
     [

@@ -166,6 +166,7 @@ def test_sizes_of_an_own_secret_are_inclusive(admin: Api, size: int) -> None:
     assert rotate(admin, admin.create(), secret=own)["secret"] == own
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("body", "text"),
     [

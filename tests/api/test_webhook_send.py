@@ -13,7 +13,7 @@ from tests.receiver import Answer, Receiver
 RECORD_FIELDS = [
     *("id", "webHookId", "webHookUrl", "triggeredEvent", "requestHeaders", "requestPayload", "status"),
     *("responseStatus", "responseHeaders", "responseBody", "requestDuration", "requestTime", "errorMsg", "eventId"),
-    *("deliveryId", "attempt", "nextAttemptTime"),
+    *("deliveryId", "attempt", "nextAttemptTime", "timing"),
 ]
 
 

@@ -84,6 +84,7 @@ def test_a_mask_of_something_else_is_refused(admin: Api, change: dict[str, Any],
     assert stored() == before
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [row for row in BAD_FIELDS if None not in row[0].values() and "association_type and" not in row[2]],
@@ -101,6 +102,7 @@ def test_it_refuses_bad_fields_and_changes_nothing(admin: Api, change: dict[str,
     assert stored() == before
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(("body", "code", "text"), BAD_BODIES)
 def test_it_refuses_bad_bodies(admin: Api, body: bytes, code: int, text: str) -> None:
     answer = admin("PUT", "/webhook/update", body)
