@@ -43,10 +43,11 @@ limited     requests in 20 s to a webhook with a limit of 50 a second
 second      throughput with two worker processes against one; with Redis only
 libcurl     a bare loop of libcurl straight to the receiver, 512 requests in flight
 logs        pages of a webhook's log with 1,000,000 of 10,000,000 rows, count included
+dashboard   pages of the dashboard over 10,000,000 rows: the overview, the list of logs
 prune       throughput beside the removal of 500,000 old logs and 500,000 old events
 naive       the plain design alone
 
-Without names, all but logs, prune and endurance, which take minutes and gigabytes, and naive.
+Without names, all but logs, dashboard, prune and endurance, which take minutes and gigabytes, and naive.
 
 With --broker memory the server is the embedded one, `hookline serve`. With --broker redis it is what the Procfile
 starts: `hookline release` first, then web, worker and scheduler. Databases sync to disk; every run starts servers of
@@ -84,7 +85,10 @@ The exit status is 1 where a run could not be made or lost something, and 3 with
     "--web", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Web processes, with Redis."
 )
 @click.option(
-    "--rows", type=click.IntRange(min=1_000), metavar="N", help="Rows of logs and prune, instead of the above."
+    "--rows",
+    type=click.IntRange(min=1_000),
+    metavar="N",
+    help="Rows of logs, dashboard and prune.",
 )
 @click.option(
     "--repeat",

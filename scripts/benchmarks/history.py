@@ -26,6 +26,7 @@ DAYS = 60  # that the logs are spread over
 PAGE_SIZE = 20
 WARM_PAGES = 5
 COUNTED_WITHIN_MS = 600_000
+COUNTERS = "'logs_counted_until', 'logs_measured_until'"
 POLL_S = 0.25
 
 FOREVER_DAYS = "36500"
@@ -43,10 +44,10 @@ def logs(context: Context) -> Sample:
     rows = max(sizes.log_rows, WEBHOOKS * PAGE_SIZE)
     with serving(context) as server:
         ids = server.register((NOWHERE, number) for number in range(WEBHOOKS))
-        _stop(server)
-        loading_s = _load_logs(server, ids, rows, lambda part: context.progress(LOADING * part))
+        stop_all(server)
+        loading_s = load_logs(server, ids, rows, lambda part: context.progress(LOADING * part))
         server.start()
-        counting_s = _wait_until_counted(server, sizes.counting_s)
+        counting_s = wait_until_counted(server, sizes.counting_s)
         pages = _Pages(server, ids[0], -(-rows // WEBHOOKS))
         clock = CpuClock(server.parts)
         first = pages.time(sizes.log_pages)
@@ -64,13 +65,13 @@ def logs(context: Context) -> Sample:
     return Sample(figures, shares, details)
 
 
-def _stop(server: Server) -> None:
+def stop_all(server: Server) -> None:
     """End every process, the scheduler in order: it then gives up its lease, for which the next one would wait."""
     server.pause("scheduler")
     server.stop()
 
 
-def _load_logs(server: Server, webhook_ids: Sequence[str], rows: int, progress: Progress) -> float:
+def load_logs(server: Server, webhook_ids: Sequence[str], rows: int, progress: Progress) -> float:
     """Load the logs and the events that they share; have them counted from the beginning; return the seconds."""
     start, now = time.monotonic(), now_ms()
     past = now - DAYS * DAY_MS
@@ -81,16 +82,20 @@ def _load_logs(server: Server, webhook_ids: Sequence[str], rows: int, progress: 
     database.load(table_of(WebhookLog), found, lambda done: progress(done / rows))
     database.settle([table_of(Event).name, table_of(WebhookLog).name])
     database.execute("DELETE FROM log_count")
-    database.execute("UPDATE counter SET value = 0 WHERE name = 'logs_counted_until'")
+    database.execute("DELETE FROM log_stat")
+    database.execute(f"UPDATE counter SET value = 0 WHERE name IN ({COUNTERS})")
     return time.monotonic() - start
 
 
-def _wait_until_counted(server: Server, timeout_s: float) -> float:
-    """Wait until the scheduler has counted nearly all logs, and return the seconds. Raises BenchError."""
+def wait_until_counted(server: Server, timeout_s: float) -> float:
+    """Wait until the scheduler has counted nearly all logs, and added up their statistics; return the seconds.
+
+    Raises BenchError.
+    """
     start = time.monotonic()
     with server.database.connection() as connection:
         while True:
-            found = server.database.ask(connection, "SELECT value FROM counter WHERE name = 'logs_counted_until'")
+            found = server.database.ask(connection, f"SELECT min(value) FROM counter WHERE name IN ({COUNTERS})")
             if found and found[0][0] >= now_ms() - COUNTED_WITHIN_MS:
                 return time.monotonic() - start
             if time.monotonic() - start > timeout_s:
@@ -144,7 +149,7 @@ def prune(context: Context) -> Sample:
     with serving(context, LOG_RETENTION_DAYS=FOREVER_DAYS) as server, running(Receiver()) as receiver:
         ids = server.register((receiver.url(number), repository) for number, repository in one_each(sizes.webhooks))
         server.warm_up(receiver)
-        _stop(server)
+        stop_all(server)
         oldest = _load_old(server, ids, sizes.prune_rows // 2, lambda part: context.progress(LOADING * part))
         server.start()
         rig = Rig(server, receiver)

@@ -115,7 +115,7 @@ def ordered(context: Context) -> Sample:
         with rig(context, one_each(context.sizes.webhooks), ordering=ordering) as ready:
             _, seconds, shares = ready.run(load, load.events, _part(context, part, 3))
         rates[ordering] = load.events / seconds
-    events = min(ONE_KEY_EVENTS, load.events)
+    events = min(ONE_KEY_EVENTS, load.events // 10)
     one = Load(connections=1, events=events, batch=BATCH, keys=1, timeout_s=context.sizes.timeout_s)
     with rig(context, one_each(1), delay_s=ONE_KEY_ANSWER_S, ordering="resource") as ready:
         _, seconds, _ = ready.run(one, events, _part(context, 2, 3))

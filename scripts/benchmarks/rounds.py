@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from app.client import ClientError
 from scripts.backends import BackendError
 
-from . import cost, flow, history, isolation
+from . import cost, dashboard, flow, history, isolation
 from .context import Context, Scenario
 from .figures import FIGURES, NAIVE_RUNS
 from .measure import Sample
@@ -40,9 +40,10 @@ OURS: dict[str, Scenario] = {
     "second": flow.second,
     "libcurl": cost.libcurl,
     "logs": history.logs,
+    "dashboard": dashboard.dashboard,
     "prune": history.prune,
 }
-LONG = {"logs", "prune", "endurance"}  # they load a history, or take their time
+LONG = {"logs", "dashboard", "prune", "endurance"}  # they load a history, or take their time
 FAILURES = (
     BenchError,
     BackendError,

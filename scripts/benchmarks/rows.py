@@ -1,5 +1,6 @@
 """Rows for the bulk loads, as the service writes them: events, attempts and deliveries of a past that is made up."""
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ FAILS_EVERY = 50  # attempts of a webhook, from the first on
 URL = "https://hooks.example.com/artifacts/released"
 USER = "builder"
 PAYLOADS = 1_000  # that differ
+DURATIONS = 1_000  # likewise, most of them of some ten milliseconds
 
 # A log row has some 900 bytes with these.
 REQUEST_HEADERS = (
@@ -45,8 +47,10 @@ def event_rows(events: Iterable[tuple[str, int]]) -> Iterator[Row]:
 
 def log_rows(times: Iterable[int], webhook_ids: Sequence[str], event_ids: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of attempts made at `times`, of the webhooks in turn, each about the events in turn."""
-    success: tuple[Any, ...] = (REQUEST_HEADERS, SUCCESS, 200, ANSWER_HEADERS, "ok", 12)
-    failure: tuple[Any, ...] = (REQUEST_HEADERS, FAIL, 503, ANSWER_HEADERS, "no", 12)
+    success: tuple[Any, ...] = (REQUEST_HEADERS, SUCCESS, 200, ANSWER_HEADERS, "ok")
+    failure: tuple[Any, ...] = (REQUEST_HEADERS, FAIL, 503, ANSWER_HEADERS, "no")
+    chance = random.Random(1)
+    durations = [round(chance.lognormvariate(3, 1)) for _ in range(DURATIONS)]
     for number, at in enumerate(times):
         turn, webhook = divmod(number, len(webhook_ids))
         event_id = event_ids[turn % len(event_ids)]
@@ -54,7 +58,22 @@ def log_rows(times: Iterable[int], webhook_ids: Sequence[str], event_ids: Sequen
             told, error = success, None
         else:
             told, error = failure, "the receiver answered 503"
-        yield (id_at(at), webhook_ids[webhook], event_id, id_at(at), 1, URL, TRIGGER, *told, at, error, None)
+        took = durations[number % DURATIONS]
+        yield (
+            id_at(at),
+            webhook_ids[webhook],
+            event_id,
+            id_at(at),
+            1,
+            URL,
+            TRIGGER,
+            *told,
+            took,
+            at,
+            error,
+            None,
+            None,
+        )
 
 
 def delivery_rows(

@@ -367,31 +367,49 @@ def scratch() -> Iterator[Path]:
 @pytest.mark.slow
 @needs_redis
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("db", "broker"), [("sqlite", "memory"), ("postgres", "redis")])
-def test_a_quick_run_gives_every_figure_and_leaves_nothing_behind(
-    db: str, broker: str, scratch: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "figures.json"
-    chosen = [figure for figure in figures_of(db, broker) if figure.scenario not in LONG]
-    options = ["--quick", "--db", db, "--broker", broker, "--json", str(file), "--dir", str(scratch)]
-    done = run_bench(*options)
-    skip_if_missing(done)
-    assert done.returncode == 0, done.stderr
-    written = json.loads(file.read_text())
-    assert [line["figure"]["title"] for line in written["figures"]] == [figure.title for figure in chosen]
+def test_a_quick_run_gives_every_figure_and_leaves_nothing_behind(scratch: Path, tmp_path: Path) -> None:
+    written = quick_run(scratch, tmp_path / "figures.json")
+    chosen = [figure.title for figure in EMBEDDED if figure.scenario not in LONG]
+    assert [line["figure"]["title"] for line in written["figures"]] == chosen
     assert all(line["ours"] is not None for line in written["figures"])
     assert all(line["ratio"] > 0 for line in written["figures"] if line["figure"]["naive"])
-    assert (written["options"]["db"], written["options"]["broker"]) == (db, broker)
-    assert set(written["servers"]) == ({"postgres", "redis"} if broker == "redis" else set())
-    assert list(scratch.iterdir()) == []
-    assert processes_in(scratch) == []
+    assert (written["options"]["db"], written["options"]["broker"], written["servers"]) == ("sqlite", "memory", {})
+
+
+@pytest.mark.slow
+@needs_redis
+@pytest.mark.timeout(300)
+def test_the_production_set_is_measured_too(scratch: Path, tmp_path: Path) -> None:
+    named = "throughput", "latency", "memory", "neighbours", "second"
+    options = "--db", "postgres", "--broker", "redis", "--no-naive"
+    written = quick_run(scratch, tmp_path / "figures.json", *named, *options)
+    chosen = [figure.title for figure in figures_of("postgres", "redis") if figure.scenario in named]
+    assert [line["figure"]["title"] for line in written["figures"]] == chosen
+    assert all(line["ours"] is not None for line in written["figures"] if not line["figure"]["part_of"])
+    assert set(written["servers"]) == {"postgres", "redis"}
+
+
+def quick_run(scratch: Path, file: Path, *arguments: str) -> Any:
+    """Run the benchmark on a few events of each scenario, and return what it has written; nothing else is left."""
+    done = run_bench(*arguments, "--quick", "--json", str(file), "--dir", str(scratch))
+    skip_if_missing(done)
+    assert done.returncode == 0, done.stderr
+    assert (list(scratch.iterdir()), processes_in(scratch)) == ([], [])
+    return json.loads(file.read_text())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("db", "broker"), [("sqlite", "memory"), ("postgres", "redis"), ("mariadb", "redis")])
-def test_a_history_is_read_and_pruned(db: str, broker: str, scratch: Path) -> None:
-    done = run_bench(*sorted(LONG), "--quick", "--no-naive", "--db", db, "--broker", broker, "--dir", str(scratch))
+@pytest.mark.parametrize(
+    ("db", "broker", "scenarios"),
+    [
+        ("sqlite", "memory", sorted(LONG)),
+        ("postgres", "redis", ["dashboard", "logs", "prune"]),
+        ("mariadb", "redis", ["logs", "prune"]),
+    ],
+)
+def test_a_history_is_read_and_pruned(db: str, broker: str, scenarios: list[str], scratch: Path) -> None:
+    done = run_bench(*scenarios, "--quick", "--no-naive", "--db", db, "--broker", broker, "--dir", str(scratch))
     skip_if_missing(done)
     assert done.returncode == 0, done.stderr
     assert (list(scratch.iterdir()), processes_in(scratch)) == ([], [])
