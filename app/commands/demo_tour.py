@@ -36,7 +36,8 @@ def tour(client: Client, user: str, password: str, receiver_port: int) -> str:
     }
     shown = "\n".join(f"# {what}\n{line}" for what, line in lines.items())
     return (
-        f"\nThe service stays up. In another terminal, try:\n\n{shown}\n\nDeliveries appear below. Ctrl-C stops all.\n"
+        f"\nThe service stays up. Its dashboard is at {api.removesuffix('/webhook/api')}/ (user {user}, password "
+        f"{password}).\nIn another terminal, try:\n\n{shown}\n\nDeliveries appear below. Ctrl-C stops all.\n"
     )
 
 
