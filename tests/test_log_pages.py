@@ -1,6 +1,7 @@
 """Pages of logs by filter, against what plain queries say; and the search for a text."""
 
 import random
+import re
 import threading
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_an_events_logs_in_pages(services: Services) -> None:
 
 
 @pytest.mark.parametrize("status", [FAIL, ERROR])
-def test_failures_are_found_and_counted_through_their_own_index(services: Services, status: str) -> None:
+def test_failures_are_found_and_counted_through_an_index_of_failures(services: Services, status: str) -> None:
     engine: Any = database.obj
     if isinstance(engine, peewee.MySQLDatabase):
         pytest.skip("there are no partial indexes in MySQL")
@@ -194,4 +195,4 @@ def test_failures_are_found_and_counted_through_their_own_index(services: Servic
     assert len(wanted) == 2
     for query in wanted:
         plan = str(engine.execute_sql(f"{explain} {query.sql}", query.params).fetchall())
-        assert "webhook_log_failures" in plan
+        assert re.search("webhook_log_(failures|failed_id)", plan)  # by the webhook, or by the time: the planner knows

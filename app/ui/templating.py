@@ -97,15 +97,15 @@ def duration(ms: float | None) -> str:
     if ms is None:
         return "–"
     if ms < 1000:
-        return f"{ms:.0f} ms"
+        return f"{ms:.0f} {gettext('ms')}"
     seconds = int(ms // 1000)
     if seconds < 60:
-        return f"{ms / 1000:.1f}".rstrip("0").rstrip(".") + " s"
-    for unit, length, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1)):
-        if seconds >= length:
-            whole, rest = divmod(seconds, length)
-            return f"{whole} {unit}" + (f" {rest // part} {smaller}" if rest // part else "")
-    raise AssertionError(seconds)
+        return f"{ms / 1000:.1f}".rstrip("0").rstrip(".") + f" {gettext('s')}"
+    units = ((gettext("d"), 86_400), (gettext("h"), 3_600), (gettext("min"), 60), (gettext("s"), 1))
+    place = next(place for place, (_, length) in enumerate(units) if seconds >= length)
+    (unit, length), (smaller, part) = units[place], units[place + 1]
+    whole, rest = divmod(seconds, length)
+    return f"{whole} {unit}" + (f" {rest // part} {smaller}" if rest // part else "")
 
 
 def size(octets: int) -> str:

@@ -31,6 +31,16 @@ def test_a_duration_has_two_units_at_most(ms: float | None, shown: str) -> None:
     assert duration(ms) == shown
 
 
+def test_a_duration_has_chinese_units_on_a_chinese_page(app: Flask) -> None:
+    with app.test_request_context("/", headers={"Cookie": "language=zh"}):
+        assert [duration(ms) for ms in (5, 1_500, 61_000, 90_000_000)] == [
+            "5 毫秒",
+            "1.5 秒",
+            "1 分 1 秒",
+            "1 天 1 小时",
+        ]
+
+
 @pytest.mark.parametrize(
     ("share", "shown"),
     [
