@@ -4,8 +4,8 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from socket import create_server
+from contextlib import contextmanager, suppress
+from socket import SHUT_WR, create_server
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -89,8 +89,7 @@ class _Session:
             self._answer_due()
         connection.sendall(self._h2.data_to_send())
         if self._ended:
-            connection.settimeout(1)
-            connection.unwrap()  # what is unread when a socket closes would make a reset of it
+            _end(connection)
 
     def _take(self, received: bytes) -> None:
         for event in self._h2.receive_data(received):
@@ -133,6 +132,16 @@ class _Session:
     def _answer(self, stream: int) -> None:
         self._h2.send_headers(stream, [(":status", "200"), ("x-stream", str(stream))])
         self._h2.send_data(stream, b"ok", end_stream=True)
+
+
+def _end(connection: ssl.SSLSocket) -> None:
+    """Close in order: what is unread when a socket closes would make a reset of it."""
+    connection.settimeout(1)
+    with suppress(OSError):  # the sender's own last words may come after our farewell
+        connection.unwrap()
+    connection.shutdown(SHUT_WR)
+    while connection.recv(65_536):
+        pass
 
 
 @contextmanager
