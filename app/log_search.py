@@ -19,7 +19,7 @@ from app.errors import NotFound
 from app.ids import first_id_at, time_of
 from app.log_counts import Kind, newest_hour
 from app.log_steps import HOUR_MS
-from app.log_streams import AFTER_ALL, FAILURES, LogSearch, Plan, Span, plan
+from app.log_streams import AFTER_ALL, FAILURES, LINE, LogSearch, Plan, Span, plan
 from app.logs import LogEntry, read_log
 from app.models import Event, Webhook, WebhookLog
 from app.webhooks import find_webhook
@@ -31,11 +31,6 @@ SCAN_BY_INDEX = 3_000
 SCAN_TEXTS = 2_000
 
 _ID = re.compile("[0-9a-f]{32}")
-_LINE = (
-    *(WebhookLog.id, WebhookLog.webhook_id, WebhookLog.event_id, WebhookLog.delivery_id, WebhookLog.attempt),
-    *(WebhookLog.url, WebhookLog.triggered_event, WebhookLog.status, WebhookLog.response_status),
-    *(WebhookLog.duration_ms, WebhookLog.requested_at, WebhookLog.error, WebhookLog.next_attempt_at),
-)
 
 
 class LogLine(NamedTuple):
@@ -127,7 +122,7 @@ def _newest(ways: Plan, span: Span, size: int, *, has_text: bool) -> list[str]:
 
 
 def _lines(ids: list[str]) -> list[LogLine]:
-    query = WebhookLog.select(*_LINE).where(WebhookLog.id.in_(ids)).order_by(WebhookLog.id.desc())
+    query = WebhookLog.select(*LINE).where(WebhookLog.id.in_(ids)).order_by(WebhookLog.id.desc())
     return [LogLine(*row) for row in query.tuples()] if ids else []
 
 

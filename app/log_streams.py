@@ -23,7 +23,13 @@ FAILURES = "failures"  # FAIL and ERROR
 STATUSES = (FAILURES, SUCCESS, FAIL, ERROR)
 
 _AT_ONCE = 200  # webhooks that one query looks at
-_FAILED = SQL("status <> 'SUCCESS'")  # as it stands in the indexes of failures
+FAILED = SQL("status <> 'SUCCESS'")  # as it stands in the indexes of failures
+# What a list shows of a log: nothing of what was sent and answered.
+LINE = (
+    *(WebhookLog.id, WebhookLog.webhook_id, WebhookLog.event_id, WebhookLog.delivery_id, WebhookLog.attempt),
+    *(WebhookLog.url, WebhookLog.triggered_event, WebhookLog.status, WebhookLog.response_status),
+    *(WebhookLog.duration_ms, WebhookLog.requested_at, WebhookLog.error, WebhookLog.next_attempt_at),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +105,7 @@ def _of_all(wanted: LogSearch) -> Plan:
     if wanted.status in {None, SUCCESS} or not database.has_partial_indexes:
         return Plan([Stream([])], [*_of_status(wanted.status), *_filters(wanted)])
     one = [] if wanted.status == FAILURES else _of_status(wanted.status)
-    return Plan([Stream([_FAILED])], [*one, *_filters(wanted)])
+    return Plan([Stream([FAILED])], [*one, *_filters(wanted)])
 
 
 def _shown(caller: Caller, wanted: LogSearch) -> list[Any]:
@@ -147,7 +153,7 @@ def _of_one(webhook_id: Any, status: str | None) -> list[Any]:
 def _of_status(status: str | None) -> list[Any]:
     if status is None:
         return []
-    return [_FAILED] if status == FAILURES else [WebhookLog.status == status]
+    return [FAILED] if status == FAILURES else [WebhookLog.status == status]
 
 
 def _filters(wanted: LogSearch) -> list[Any]:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from peewee import SQL
-
 from app.attempts import LATEST_MS
 from app.authentication import Caller
 from app.clock import now_ms
 from app.database import unavailable
 from app.errors import BadRequest, ServiceUnavailable
 from app.ids import first_id_at
+from app.log_streams import FAILED, LINE
 from app.models import ERROR, FAIL, SUCCESS, WebhookLog, database
 from app.statistics import Scope, scope_of
 from app.webhooks import find_webhook
@@ -34,14 +33,6 @@ BEAT_MS = 3_000  # of a reader who is gone, the server knows when it has sent hi
 RECHECK_MS = 30_000
 LIFE_MS = 300_000
 FIRST_MS = 600_000  # how far back the first look goes
-
-_FAILED = SQL("status <> 'SUCCESS'")  # as it stands in the indexes of failures
-
-_SHOWN = (
-    *(WebhookLog.id, WebhookLog.webhook_id, WebhookLog.event_id, WebhookLog.delivery_id, WebhookLog.attempt),
-    *(WebhookLog.url, WebhookLog.triggered_event, WebhookLog.status, WebhookLog.response_status),
-    *(WebhookLog.duration_ms, WebhookLog.requested_at, WebhookLog.error, WebhookLog.next_attempt_at),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +116,9 @@ def _newest_ids(wanted: TailFilter, scope: Scope, floor: str) -> list[str]:
     took long are far behind the newest successes."""
     conditions = [WebhookLog.id > floor, *scope.holds(WebhookLog.webhook_id)]
     if wanted.status == FAILURES and scope.ids is not None:
-        conditions += [WebhookLog.status.in_((FAIL, ERROR)), _FAILED]
+        conditions += [WebhookLog.status.in_((FAIL, ERROR)), FAILED]
     elif wanted.status == FAILURES and database.has_partial_indexes:
-        conditions.append(_FAILED)
+        conditions.append(FAILED)
     query = WebhookLog.select(WebhookLog.id).where(*conditions).order_by(WebhookLog.id.desc()).limit(LOOK)
     with unavailable():
         return [log_id for (log_id,) in query.tuples()]
@@ -145,6 +136,6 @@ def _filters(wanted: TailFilter) -> list[Any]:
 def _logs(ids: list[str], conditions: list[Any]) -> list[WebhookLog]:
     if not ids:
         return []
-    query = WebhookLog.select(*_SHOWN).where(WebhookLog.id.in_(ids), *conditions).order_by(WebhookLog.id.desc())
+    query = WebhookLog.select(*LINE).where(WebhookLog.id.in_(ids), *conditions).order_by(WebhookLog.id.desc())
     with unavailable():
         return list(query)

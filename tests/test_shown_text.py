@@ -70,3 +70,25 @@ def test_64_kib_of_bytes_are_shown() -> None:
     binary = (bytes(range(256)) * 256).decode("utf-8", "replace")
     text = shown(binary).text
     assert all(character.isprintable() for character in text.replace("\n", "").replace("\t", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"a":1e5,"a":[1.0]}', '{\n  "a": 1e5,\n  "a": [\n    1.0\n  ]\n}'),
+        ("no JSON", "no JSON"),
+        ('{"cut', '{"cut'),
+        ("", ""),
+    ],
+)
+def test_json_is_indented_and_the_rest_left_as_it_is(text: str, expected: str) -> None:
+    assert shown(text, 1_000)[:2] == (expected, True)
+
+
+def test_what_nests_too_deeply_is_left_as_it_is() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    assert shown(deep, 200_000)[:2] == (deep, True)
+
+
+def test_a_long_text_is_cut() -> None:
+    assert shown("x" * 11, 10)[:2] == ("x" * 10, False)

@@ -22,8 +22,8 @@ from app.recovery import resend
 from app.rejected import has_rejected
 from app.replay import is_replayable
 from app.replay_one import replay_one, why_not
+from app.shown_text import shown
 from app.ui.pages import canonical_times, here, page, say
-from app.ui.pretty import pretty
 from app.ui.section import section
 from app.ui.texts import error_text, gettext
 from app.ui.times import instant
@@ -66,7 +66,7 @@ def view() -> Response:
         elsewhere=elsewhere(caller(), event) if "elsewhere" in request.args else None,
         asked=_asked(event, fanout),
         disabled_reason=disabled_reason,
-        payload=pretty(event.payload, SHOWN),
+        payload=shown(event.payload, SHOWN),
     )
 
 

@@ -15,7 +15,7 @@ from app.json_reader import MALFORMED, read_value
 from app.matching import Webhook, is_skipped
 from app.payloads import PayloadError, build_payload
 from app.services import Services
-from app.ui.pretty import Shown, pretty
+from app.shown_text import Shown, shown
 from app.users import describe_users
 
 PLACES: Final = ("projectId", "repoName", "userId")  # what stays as it is where another type is chosen
@@ -64,7 +64,7 @@ def preview(services: Services, event: Event) -> Preview:
     user = describe_users([user_id], services.settings.timezone).get(user_id)
     payload, fault = None, None
     try:
-        payload = pretty(build_payload(event, user).decode(), SHOWN)
+        payload = shown(build_payload(event, user).decode(), SHOWN)
     except PayloadError as error:
         fault = str(error)
     if is_skipped(event, services.settings.skip_project_repo):

@@ -13,8 +13,8 @@ from app.errors import BadRequest, Conflict, NotFound
 from app.logs import read_log
 from app.models import Webhook
 from app.rotation import rotate_secret, show_secrets
+from app.shown_text import shown
 from app.ui.pages import fragment, page, say
-from app.ui.pretty import pretty
 from app.ui.session import is_fragment
 from app.ui.texts import error_text, gettext
 from app.ui.webhook_check import place_of
@@ -27,8 +27,8 @@ _REVEALED = "revealed"  # the webhook whose secret the next page shows
 
 def test(webhook_id: str) -> Response:
     """Send WEBHOOK_TEST now, and show request and answer."""
-    shown = show(services(), find_webhook(caller(), webhook_id))
-    log_id = send_test(services(), webhook_id, shown, caller().user_id or "", now_ms())
+    described = show(services(), find_webhook(caller(), webhook_id))
+    log_id = send_test(services(), webhook_id, described, caller().user_id or "", now_ms())
     if not is_fragment():
         return redirect(f"/logs/{log_id}", 303)
     entry = read_log(log_id)
@@ -38,9 +38,9 @@ def test(webhook_id: str) -> Response:
         "webhooks/tested.html",
         log=entry.log,
         request_headers=_lines(entry.log.request_headers),
-        request_body=pretty(entry.payload, _MOST_SHOWN).text,
+        request_body=shown(entry.payload, _MOST_SHOWN).text,
         response_headers=_lines(entry.log.response_headers),
-        response_body=pretty(entry.log.response_body or "", _MOST_SHOWN).text,
+        response_body=shown(entry.log.response_body or "", _MOST_SHOWN).text,
     )
 
 

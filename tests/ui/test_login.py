@@ -70,6 +70,7 @@ def test_after_ten_failures_the_name_is_locked_out_for_a_while(stranger: Pages) 
 def test_a_platform_key_is_no_user(stranger: Pages) -> None:
     stranger.visit("/login")
     stranger.send("/login", {"name": "publisher", "password": "rehsilbup"}, 401)
+    assert stranger.client.get("/account").status_code == 303
 
 
 @pytest.mark.parametrize("target", ["//elsewhere.example/", "https://elsewhere.example/", "/\\elsewhere", "x", "/\n/x"])
@@ -101,6 +102,7 @@ def test_an_old_password_begins_no_session_at_once(log_in: LogIn, stranger: Page
     User.update(password_hash=hash_password("new")).where(User.id == "repo-manager").execute()
     stranger.visit("/login")
     stranger.send("/login", {"name": "repo-manager", "password": PASSWORD}, 401)
+    assert stranger.client.get("/account").status_code == 303
 
 
 def test_a_deleted_user_has_no_session(log_in: LogIn) -> None:

@@ -10,7 +10,7 @@ from app.models import DEAD, HELD, Delivery, LogCount, Webhook
 from app.services import Services
 from app.webhooks import HOUR_MS, delete_webhook, find_webhook, update_webhook
 from tests.receiver import Answer, Receiver
-from tests.rows import ADMIN, AT, change, deliveries, event, webhook
+from tests.rows import ADMIN, AT, URL, change, deliveries, event, webhook
 from tests.ui.conftest import FRAGMENT, Pages, text_of
 
 pytestmark = pytest.mark.sqlite_only
@@ -259,6 +259,7 @@ def test_a_form_that_lost_what_it_was_made_of_changes_nothing(pages: Pages, serv
     for base in ("", "{", '{"texts": 5}'):
         form = typed(pages) | {"base": base, "url": "http://x"}
         pages.send(f"/webhooks/{webhook_id}/edit", form, status=409)
+        assert Webhook.get_by_id(webhook_id).url == URL
     delete_webhook(ADMIN, webhook_id, AT)
     pages.send(f"/webhooks/{webhook_id}/edit", form, status=404)
 

@@ -107,6 +107,7 @@ def test_logs_are_counted_and_added_up_when_it_starts(desk: Desk) -> None:
     add_old_log(desk, HOUR_MS)
     with scheduler(desk.services):
         eventually(lambda: LogCount.select().exists() and LogStat.select().exists())
+    assert {row.number for row in (*LogCount.select(), *LogStat.select())} == {1}
 
 
 def test_logs_within_the_retention_are_kept(desk: Desk) -> None:
