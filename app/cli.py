@@ -8,8 +8,8 @@ from importlib.metadata import entry_points, version
 
 import click
 import peewee
+from hookline_client import ClientError
 
-from app.client import ClientError
 from app.commands.accounts import key, user
 from app.commands.demo import demo
 from app.commands.events import events

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 import psycopg2
 import pymysql
 import requests
+from hookline_client import Client
 
-from app.client import Client
 from scripts import backends
 from tests.conftest import SECRET_KEY, Place, missing
 from tests.server import ENVIRON, PASSWORD, START_S, STOP_S, eventually, free_port

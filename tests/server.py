@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from app.client import Client
+from hookline_client import Client
 
 PASSWORD = "a password of the tests"
 START_S = 30.0

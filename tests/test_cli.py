@@ -19,11 +19,11 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
+from hookline_client import Client
 
 from app import models
 from app.accounts import password_fits
 from app.cli import main
-from app.client import Client
 from app.commands.event_file import read_events
 from app.commands.publish import batches, publish_batch
 from app.errors import OperatorError

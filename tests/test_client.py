@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
-
-from app.client import Client, ClientError, Published
+from hookline_client import Client, ClientError, Published
 
 OK = {"code": 0, "message": None, "data": None, "traceId": "t"}
 

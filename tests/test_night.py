@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hookline_client import Client
 from standardwebhooks import Webhook
 
-from app.client import Client
 from tests.receiver import Answer, Received, Receiver
 from tests.server import Server, eventually, serving
 

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 import click
 import requests
+from hookline_client import Client, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from app.client import Client, ClientError
 from app.commands.demo_run import SINGLES_A_SECOND, Run, Target, compare_with_logs, percentile, pick_target, run_trace
 from app.commands.demo_server import demo_client, running_server
 from app.commands.demo_tour import tour

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from hookline_client import Client
 from rich.progress import Progress
 
-from app.client import Client
 from app.ids import new_id
 from app.listener import Arrival
 

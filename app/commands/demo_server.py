@@ -14,9 +14,9 @@ from typing import IO
 
 import click
 import requests
+from hookline_client import Client, ClientError
 
 from app import accounts
-from app.client import Client, ClientError
 from app.clock import now_ms
 from app.commands.options import open_database
 from app.errors import OperatorError

@@ -4,7 +4,7 @@ import json
 import shlex
 from typing import Any
 
-from app.client import Client
+from hookline_client import Client
 
 
 def tour(client: Client, user: str, password: str, receiver_port: int) -> str:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
+from hookline_client import Client
 
 from app import models
-from app.client import Client
 from app.database import connect
 from app.errors import OperatorError
 from app.schema import migrate

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 import requests
+from hookline_client import Client, ClientError, Published
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from app.client import Client, ClientError, Published
 from app.commands.event_file import Event, read_events
 from app.commands.failures import describe
 from app.commands.options import client_options, open_client

@@ -11,10 +11,10 @@ from typing import NoReturn
 
 import redis
 import requests
+from hookline_client import ClientError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from app.client import ClientError
 from scripts.backends import BackendError
 
 from . import cost, dashboard, flow, history, isolation

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import requests
+from hookline_client import Client
 
-from app.client import Client
 from scripts.backends import free_port
 
 from .backing import Backing, backing

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hookline_client import Client
 
 from app.accounts import FIRST_ADMIN, ensure_first_admin
-from app.client import Client
 from app.clock import now_ms
 from app.models import database
 from app.schema import migrate

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hookline_client import Client
 
-from app.client import Client
 from scripts import backends
 from tests.production import Production, production
 from tests.raw_receiver import RawServer, serving, silent

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hookline_client import Client, ClientError
 
-from app.client import Client, ClientError
 from app.database import unavailable, write_transaction
 from app.errors import DatabaseUnavailable
 from app.models import Event

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import requests
+from hookline_client import Client
 
-from app.client import Client
 from tests.receiver import Receiver, SlowReceiver
 from tests.server import Server, eventually, serving
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
+from hookline_client import Client
 
-from app.client import Client
 from scripts import backends
 from tests.production import Production, Role, production
 from tests.receiver import Answer, Received, Receiver

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hookline_client import Client, ClientError
 
-from app.client import Client, ClientError
 from app.errors import OperatorError
 from app.models import User
 from app.services import Services
