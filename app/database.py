@@ -112,7 +112,8 @@ def unavailable() -> Iterator[None]:
 def insert_rows(model: type[peewee.Model], rows: Sequence[Row]) -> None:
     """Insert `rows`, whose values are in the order of the model's fields, the fastest way that the database has.
 
-    Call it in a transaction. Raises peewee.IntegrityError for a key that is there already.
+    Fields at the end that may be NULL can be left out, of all rows alike. Call it in a transaction. Raises
+    peewee.IntegrityError for a key that is there already.
     """
     if rows:
         with peewee.__exception_wrapper__:
@@ -136,7 +137,8 @@ def write_together(
 
 
 def _insertion(model: type[peewee.Model], rows: Sequence[Row]) -> Insertion:
-    return model._meta.table_name, tuple(field.column_name for field in model._meta.sorted_fields), rows
+    fields = model._meta.sorted_fields[: len(rows[0])]
+    return model._meta.table_name, tuple(field.column_name for field in fields), rows
 
 
 def marks(count: int) -> str:

@@ -69,6 +69,9 @@ class Webhook(Table):
     probe = CharField(max_length=32, null=True)  # the one delivery that may be sent while the circuit is open
     backlog = BooleanField(default=False, index=True)  # new deliveries are held, and fed in their order
     last_position = BigIntegerField(default=0)  # of ordered deliveries
+    filter = TextField(null=True)  # JSON conditions on the event, see app.filters
+    payload_format = CharField(max_length=16, default="default")  # see app.payload_formats
+    payload_template = TextField(null=True)  # Jinja, where the format is "template"
 
     class Meta:
         indexes = ((("association_type", "association_id", "id"), False),)
@@ -88,6 +91,7 @@ class Event(Table):
     payload = TextField()
     error = TextField(null=True)
     accepted_at = BigIntegerField(index=True)
+    traceparent = CharField(max_length=55, null=True)  # W3C Trace Context, of the request that published it
 
 
 class Delivery(Table):
@@ -134,6 +138,7 @@ class WebhookLog(Table):
     error = TextField(null=True)
     next_attempt_at = BigIntegerField(null=True)
     timing = TextField(null=True)  # JSON object: microseconds from the start of the request to the end of each phase
+    request_payload = TextField(null=True)  # what was sent, where that is not the event's payload
 
     class Meta:
         indexes = ((("webhook_id", "id"), False),)

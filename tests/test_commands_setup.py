@@ -17,7 +17,7 @@ from tests.conftest import SECRET_KEY, Place
 from tests.empty_database import empty_database
 from tests.server import free_port
 
-ALL = ("0001_initial", "0002_production", "0003_isolation", "0004_dashboard")
+ALL = ("0001_initial", "0002_production", "0003_isolation", "0004_dashboard", "0005_formats")
 UP_TO_DATE = "The database is up to date.\n"
 CLEARED = {name: None for name in os.environ if name.startswith(("HOOKLINE_", "DATABASE_", "REDIS_"))}
 

@@ -33,7 +33,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 def row(number: int) -> tuple[Any, ...]:
     """Return the row of an event, in the order of the fields."""
-    return (f"e{number}", "NODE_CREATED", "p", None, "/路径", None, None, "{}", None, number)
+    return (f"e{number}", "NODE_CREATED", "p", None, "/路径", None, None, "{}", None, number, None)
 
 
 @contextlib.contextmanager

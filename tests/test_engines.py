@@ -53,7 +53,7 @@ STRANGE = [
 
 def event(event_id: str, payload: str = "{}", at: int = 0) -> tuple[Any, ...]:
     """Return the row of an event, in the order of the fields."""
-    return (event_id, "NODE_CREATED", None, None, "/a", None, None, payload, None, at)
+    return (event_id, "NODE_CREATED", None, None, "/a", None, None, payload, None, at, None)
 
 
 def connection_id(kind: str) -> int:

@@ -25,7 +25,13 @@ from tests.conftest import COUNTERS, SECRET_KEY, Place
 from tests.empty_database import beside, empty_database
 from tests.server import eventually
 
-FIRST, SECOND, THIRD, FOURTH = ALL = ["0001_initial", "0002_production", "0003_isolation", "0004_dashboard"]
+FIRST, SECOND, THIRD, FOURTH, FIFTH = ALL = [
+    "0001_initial",
+    "0002_production",
+    "0003_isolation",
+    "0004_dashboard",
+    "0005_formats",
+]
 FAILURES, FAILED, ORDER = "webhook_log_failures", "webhook_log_failed_id", "delivery_order"
 INSERT_DELIVERY = """
     INSERT INTO delivery (id, webhook_id, event_id, state, attempt, next_attempt_at, queued_at, created_at)
@@ -145,10 +151,10 @@ def test_the_release_before_is_brought_up_to_date_with_all_it_has(url: str) -> N
         WebhookLog.insert_many([log], fields=WebhookLog._meta.sorted_fields[: len(log)]).execute()
         insert_rows(User, [("amy", "hash", True, at)])
         Counter.update(value=5).where(Counter.name == "webhooks").execute()
-    assert state() == ([SECOND, THIRD, FOURTH], [])
-    with pytest.raises(OperatorError, match=f"lacks {SECOND}, {THIRD}, {FOURTH}: run hookline migrate"):
+    assert state() == ([SECOND, THIRD, FOURTH, FIFTH], [])
+    with pytest.raises(OperatorError, match=f"lacks {SECOND}, {THIRD}, {FOURTH}, {FIFTH}: run hookline migrate"):
         require_current()
-    assert migrate() == [SECOND, THIRD, FOURTH]
+    assert migrate() == [SECOND, THIRD, FOURTH, FIFTH]
     require_current()
     assert load(["d"]).dues == [Due("d", "w", "e", 2, "NODE_CREATED", "{}", None)]
     assert {row.id: row.state for row in Delivery.select()} == {"d": PENDING, "parked": HELD}
@@ -306,6 +312,16 @@ def test_the_fourth_migration_is_repeated_where_it_broke_off(
     assert Counter.get_by_id("logs_measured_until").value == 0
 
 
+def test_the_fifth_migration_is_repeated_where_it_broke_off(url: str, database_place: Place) -> None:
+    migrate()
+    whole = schema(database_place.kind)
+    database.execute_sql(f"DELETE FROM schema_migration WHERE name = '{FIFTH}'")
+    for column in "event DROP COLUMN traceparent", "webhook DROP COLUMN payload_template":
+        database.execute_sql(f"ALTER TABLE {column}")
+    assert migrate() == [FIFTH]
+    assert schema(database_place.kind) == whole
+
+
 def test_a_migration_that_fails_leaves_nothing_where_that_can_be_undone(url: str, database_place: Place) -> None:
     migrate_to_first()
     database.execute_sql("CREATE TABLE lease (something_else INTEGER)")
@@ -314,7 +330,7 @@ def test_a_migration_that_fails_leaves_nothing_where_that_can_be_undone(url: str
     assert history() == [FIRST]
     assert database.table_exists("log_count") == (database_place.kind == "mariadb")
     database.execute_sql("DROP TABLE lease")
-    assert migrate() == [SECOND, THIRD, FOURTH]
+    assert migrate() == [SECOND, THIRD, FOURTH, FIFTH]
 
 
 def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
@@ -324,7 +340,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
     for refuse in (migrate, require_current):
         with pytest.raises(OperatorError, match="belongs to a newer version: it has 9999_partitions"):
             refuse()
-    assert history() == [FIRST, "9999_partitions", THIRD, FOURTH]
+    assert history() == [FIRST, "9999_partitions", THIRD, FOURTH, FIFTH]
 
 
 def test_an_empty_database_is_not_current(url: str) -> None:
