@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg2
 import pymysql
 import requests
-from hookline_client import Client
+from hookline_client import NO_RETRY, Client
 
 from scripts import backends
 from tests.conftest import SECRET_KEY, Place, missing
@@ -123,7 +123,7 @@ class Production:
 
     def client(self) -> Client:
         """Return a client that calls it as the first administrator."""
-        return Client(f"http://127.0.0.1:{self.port}", user="admin", password=PASSWORD, use_proxy=False)
+        return Client(f"http://127.0.0.1:{self.port}", user="admin", password=PASSWORD, use_proxy=False, retry=NO_RETRY)
 
     def text(self) -> str:
         """Return all that the processes have printed."""

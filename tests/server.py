@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hookline_client import Client
+from hookline_client import NO_RETRY, Client
 
 PASSWORD = "a password of the tests"
 START_S = 30.0
@@ -70,7 +70,7 @@ class Server:
 
     def client(self) -> Client:
         """Return a client that calls it as the first administrator."""
-        return Client(f"http://127.0.0.1:{self.port}", user="admin", password=PASSWORD, use_proxy=False)
+        return Client(f"http://127.0.0.1:{self.port}", user="admin", password=PASSWORD, use_proxy=False, retry=NO_RETRY)
 
     def query(self, sql: str, *parameters: Any) -> list[Any]:
         """Return the rows of a statement that only reads its database."""

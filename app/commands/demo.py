@@ -10,8 +10,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
-import requests
-from hookline_client import Client, ClientError
+from hookline_client import Client, ClientError, Webhook
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -31,7 +30,6 @@ from config.settings import Settings
 Event = dict[str, Any]
 
 TRACE = Path(__file__).parents[2] / "scripts" / "trace.ndjson"
-ASSOCIATIONS = ("SYSTEM", "PROJECT", "REPO")
 LOOK_AGAIN_S = 1.0
 
 
@@ -122,13 +120,13 @@ def rehearse(client: Client, listener: Listener, events: Sequence[Event], arriva
 def register(client: Client, target: Target, url: str) -> list[str]:
     """Register the demo's webhooks and return their ids."""
     triggers = sorted(PUBLISHABLE_TYPES)
-    everything = client.create(url=f"{url}/all", triggers=triggers, associationType="SYSTEM")
+    everything = client.create(url=f"{url}/all", triggers=triggers, association_type="SYSTEM")
     some = client.create(
         url=f"{url}/some",
         triggers=triggers,
-        associationType="REPO",
-        associationId=f"{target.project_id}:{target.repo_name}",
-        resourceKeyPattern=target.pattern,
+        association_type="REPO",
+        association_id=f"{target.project_id}:{target.repo_name}",
+        resource_key_pattern=target.pattern,
         token=new_id(),
         headers={"X-Demo": "yes"},
     )
@@ -165,7 +163,7 @@ def _latency(values: Sequence[float]) -> str:
 
 def watch(client: Client, user: str, listener: Listener, arrivals: SimpleQueue[Arrival]) -> None:
     """Print what arrives, until Ctrl-C; trust the webhooks that the user makes meanwhile."""
-    known = {webhook["id"] for webhook in own_webhooks(client, user)}
+    known = {webhook.id for webhook in own_webhooks(client, user)}
     with suppress(KeyboardInterrupt):
         while True:
             with suppress(Empty):
@@ -174,22 +172,21 @@ def watch(client: Client, user: str, listener: Listener, arrivals: SimpleQueue[A
                 if arrival.problem is None:
                     continue
             for webhook in own_webhooks(client, user):
-                if webhook["id"] not in known:
-                    known.add(webhook["id"])
-                    listener.trust(client.secret(webhook["id"]))
+                if webhook.id not in known:
+                    known.add(webhook.id)
+                    listener.trust(client.secret(webhook.id))
     click.echo("\nStopping.")
 
 
-def own_webhooks(client: Client, user: str) -> list[dict[str, Any]]:
+def own_webhooks(client: Client, user: str) -> list[Webhook]:
     """Return the webhooks that the demo's user made; none while the server is away."""
-    with suppress(ClientError, requests.RequestException):
-        found = itertools.chain.from_iterable(client.list(association) for association in ASSOCIATIONS)
-        return [webhook for webhook in found if webhook["createdBy"] == user]
+    with suppress(ClientError):
+        return [webhook for webhook in client.iter_webhooks() if webhook.created_by == user]
     return []
 
 
 def forget_webhooks(client: Client, user: str) -> None:
     """Delete the webhooks that the demo's user made: nothing listens at their URLs any more."""
     for webhook in own_webhooks(client, user):
-        with suppress(ClientError, requests.RequestException):
-            client.delete(webhook["id"])
+        with suppress(ClientError):
+            client.delete(webhook.id)

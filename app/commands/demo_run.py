@@ -4,13 +4,13 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from hookline_client import Client
+from hookline_client import Client, Log
 from rich.progress import Progress
 
 from app.ids import new_id
@@ -139,26 +139,21 @@ def compare_with_logs(client: Client, webhook_ids: Sequence[str], run: Run) -> N
     while len(logs) < run.matched and time.monotonic() < deadline:
         time.sleep(0.1)
         logs = _read_logs(client, webhook_ids, run)
-    run.delivered = sum(log["status"] == "SUCCESS" for log in logs.values())
+    run.delivered = sum(log.status == "SUCCESS" for log in logs.values())
     run.failed = len(logs) - run.delivered
     for delivery_id, log in logs.items():
         if delivery_id in run.arrived_ns:
-            latency_ms = (run.arrived_ns[delivery_id] - run.sent_ns[log["eventId"]]) / 1e6
-            (run.single_ms if log["eventId"] in run.singles else run.bulk_ms).append(latency_ms)
+            latency_ms = (run.arrived_ns[delivery_id] - run.sent_ns[log.event_id]) / 1e6
+            (run.single_ms if log.event_id in run.singles else run.bulk_ms).append(latency_ms)
 
 
-def _read_logs(client: Client, webhook_ids: Sequence[str], run: Run) -> dict[str, Mapping[str, Any]]:
+def _read_logs(client: Client, webhook_ids: Sequence[str], run: Run) -> dict[str, Log]:
     """Return the newest log of each delivery of the run, by the delivery's id."""
-    logs: dict[str, Mapping[str, Any]] = {}
+    logs: dict[str, Log] = {}
     for webhook_id in webhook_ids:
-        page, pages = 1, 1
-        while page <= pages:
-            found = client.log_page(webhook_id, page, pageSize=LOG_PAGE)
-            pages = found["totalPages"]
-            page += 1
-            for log in found["records"]:
-                if log["eventId"] in run.sent_ns:
-                    logs.setdefault(log["deliveryId"], log)
+        for log in client.iter_logs(webhook_id, page_size=LOG_PAGE):
+            if log.event_id in run.sent_ns:
+                logs.setdefault(log.delivery_id, log)
     return logs
 
 

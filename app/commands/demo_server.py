@@ -14,7 +14,7 @@ from typing import IO
 
 import click
 import requests
-from hookline_client import Client, ClientError
+from hookline_client import NO_RETRY, Client, ClientError
 
 from app import accounts
 from app.clock import now_ms
@@ -112,7 +112,7 @@ def demo_client(settings: Settings, server: str) -> tuple[Client, str, str]:
     kept = settings.data_dir / "demo-user.json"
     if kept.exists():
         user, password = json.loads(kept.read_text())
-        client = Client(server, user=user, password=password, use_proxy=False)
+        client = Client(server, user=user, password=password, use_proxy=False, retry=NO_RETRY)
         try:
             client.list("SYSTEM")
         except ClientError as error:
@@ -123,7 +123,7 @@ def demo_client(settings: Settings, server: str) -> tuple[Client, str, str]:
     user, password = _make_user(settings)
     with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump([user, password], file)
-    return Client(server, user=user, password=password, use_proxy=False), user, password
+    return Client(server, user=user, password=password, use_proxy=False, retry=NO_RETRY), user, password
 
 
 def _make_user(settings: Settings) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from hookline_client import Client
 
 def tour(client: Client, user: str, password: str, receiver_port: int) -> str:
     """Return the lines to print; they run as they are while the demo is up."""
-    newest = client.list("SYSTEM")[0]["id"]
-    log_id = client.log_page(newest, pageSize=1)["records"][0]["id"]
+    newest = client.list("SYSTEM")[0].id
+    log_id = client.log_page(newest, page_size=1).records[0].id
     webhook = {
         "url": f"http://127.0.0.1:{receiver_port}/mine",
         "triggers": ["NODE_CREATED"],

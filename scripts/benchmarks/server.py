@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import requests
-from hookline_client import Client
+from hookline_client import NO_RETRY, Client
 
 from scripts.backends import free_port
 
@@ -135,7 +135,7 @@ class Server:
 
         All have `fields` too. Return their ids.
         """
-        with Client(self.base, user=USER, password=self._password, use_proxy=False) as client:
+        with Client(self.base, user=USER, password=self._password, use_proxy=False, retry=NO_RETRY) as client:
             return [
                 client.create(
                     url=url,

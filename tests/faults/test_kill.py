@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-from hookline_client import Client
+from hookline_client import Client, ConnectError
 
 from tests.receiver import Receiver, SlowReceiver
 from tests.server import Server, eventually, serving
@@ -64,7 +63,7 @@ class Producer(threading.Thread):
         for batch in self._batches:
             try:
                 assert self._client.publish(batch).accepted == len(batch)
-            except requests.RequestException:
+            except ConnectError:
                 return
             self.answered += 1
 
