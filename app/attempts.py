@@ -10,13 +10,14 @@ from app.ids import id_at
 from app.masking import mask_headers
 from app.matching import Webhook
 from app.models import DEAD, ERROR, FAIL, PENDING, SUCCESS, WebhookLog
+from app.payload_formats import body_for
 from app.registry import Credentials
 from app.retry import next_attempt_at, retry_after_ms
 from app.signing import sign
 
-_RESPONSE_STATUS, _REQUESTED_AT, _ERROR = (
+_NUMBER, _URL, _RESPONSE_STATUS, _DURATION, _REQUESTED_AT, _ERROR = (
     [field.name for field in WebhookLog._meta.sorted_fields].index(name)
-    for name in ("response_status", "requested_at", "error")
+    for name in ("attempt", "url", "response_status", "duration_ms", "requested_at", "error")
 )
 
 GONE = 410
@@ -37,6 +38,13 @@ class Due(NamedTuple):
     earlier_attempts: int = 0
     order_key: str | None = None
     position: int | None = None
+    accepted_at: int = 0  # this and what follows is of the event
+    project_id: str | None = None
+    repo_name: str | None = None
+    resource_key: str | None = None
+    user_id: str | None = None
+    source: str | None = None
+    traceparent: str | None = None
 
 
 class Policy(NamedTuple):
@@ -68,9 +76,28 @@ class Attempt(NamedTuple):
         return DEAD if self.next_attempt_at is None else PENDING
 
     @property
+    def number(self) -> int:
+        """Which attempt at its delivery it is, from 1; 0 for one made by hand."""
+        number: int = self.log_row[_NUMBER]
+        return number
+
+    @property
+    def url(self) -> str:
+        """Where the request went."""
+        url: str = self.log_row[_URL]
+        return url
+
+    @property
+    def duration_ms(self) -> int:
+        """How long the request took."""
+        duration_ms: int = self.log_row[_DURATION]
+        return duration_ms
+
+    @property
     def started_at(self) -> int:
         """When the request began."""
-        return int(self.log_row[_REQUESTED_AT])
+        started_at: int = self.log_row[_REQUESTED_AT]
+        return started_at
 
     @property
     def error(self) -> str | None:
@@ -85,14 +112,18 @@ class Attempt(NamedTuple):
         return status
 
 
-def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, timeout_ms: int) -> Request:
-    """Return the signed request of contract §6, stamped with `now`. `timeout_ms` is for webhooks that say nothing.
+def request_for(
+    due: Due, webhook: Webhook, credentials: Credentials, now: int, timeout_ms: int, *, base: str | None = None
+) -> Request:
+    """Return the signed request of contract §6, stamped with `now`. `timeout_ms` is for webhooks that say nothing,
+    `base` the address of this service, where it is known.
 
-    The secret before the present one signs too, in the second place, until its time is over.
+    The secret before the present one signs too, in the second place, until its time is over. Raises PayloadError where
+    the webhook's template fails.
     """
-    body = due.payload.encode()
+    body, content_type = body_for(due, webhook, base)
     seconds = now // 1000
-    headers = {"Content-Type": "application/json", "X-BKREPO-EVENT": due.type}
+    headers = {"Content-Type": content_type, "X-BKREPO-EVENT": due.type}
     if credentials.headers:
         own = {name.lower() for name in credentials.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in own} | credentials.headers
@@ -109,13 +140,25 @@ def request_for(due: Due, webhook: Webhook, credentials: Credentials, now: int, 
 
 
 def judge(due: Due, request: Request, outcome: Outcome, policy: Policy, *, now: int) -> Attempt:
-    """Return the attempt that ended with `outcome`, recorded `now`: SUCCESS is a 2xx answer, complete and in time."""
+    """Return the attempt that ended with `outcome`, recorded `now`: SUCCESS is a 2xx answer, complete and in time.
+
+    A delivery with an error is `unbuildable`.
+    """
+    if due.error is not None:
+        return unbuildable(due, request.url, now, attempt=due.attempt + 1)
     status = status_of(outcome)
     following = None if status == SUCCESS else _following(due, outcome, policy)
     row = log_row(due, request, outcome, status=status, attempt=due.attempt + 1, following=following, now=now)
     gone = outcome.status == GONE and outcome.error is None
     ended_at = outcome.started_at + outcome.duration_ms
     return Attempt(due, row, status, following, webhook_gone=gone, ended_at=ended_at)
+
+
+def sent_by_hand(due: Due, request: Request, outcome: Outcome, *, now: int) -> Attempt:
+    """Return the attempt that someone had made, recorded `now`: number 0, which no other follows."""
+    status = status_of(outcome)
+    row = log_row(due, request, outcome, status=status, attempt=0, following=None, now=now)
+    return Attempt(due, row, status, None, webhook_gone=False, ended_at=outcome.started_at + outcome.duration_ms)
 
 
 def unbuildable(due: Due, url: str, now: int, attempt: int) -> Attempt:
@@ -160,6 +203,7 @@ def log_row(
         error,
         following,
         outcome.timing,
+        _sent(due, request),
     )
 
 
@@ -173,6 +217,11 @@ def _following(due: Due, outcome: Outcome, policy: Policy) -> int | None:
         jitter=policy.jitter,
         retry_after_ms=retry_after_ms(outcome.status, asked, ended_at),
     )
+
+
+def _sent(due: Due, request: Request) -> str | None:
+    """Return the body that was sent, None where it is the event's payload or nothing was sent."""
+    return None if not request.body or request.body == due.payload.encode() else _text(request.body)
 
 
 def _json(headers: dict[str, str]) -> str:

@@ -1,27 +1,22 @@
-"""Delivering: what becomes of deliveries that are due, and the sends made at once (tests and retries by hand)."""
+"""Delivering: what becomes of deliveries that are due. What people have sent at once is in app.by_hand."""
 
-import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from app import models, outbox
-from app.attempts import Attempt, Due, Policy, judge, log_row, request_for, status_of, unbuildable
+from app import outbox, tracing
+from app.attempts import Attempt, Due, Policy, judge, request_for, unbuildable
 from app.clock import now_ms
-from app.database import insert_rows, unavailable, write_transaction
-from app.errors import NotFound, QueueUnavailable
-from app.event_types import EVENT_TYPES, WEBHOOK_TEST, event_from
+from app.database import unavailable
+from app.errors import QueueUnavailable
 from app.exchange import Outcome, Request
-from app.ids import new_id
 from app.matching import Webhook, WebhookIndex
-from app.models import ERROR, SUCCESS, WebhookLog
 from app.ordering import in_turn
 from app.pacing import Wish, default_burst
-from app.payloads import PayloadError, build_payload, build_test_payload
+from app.payloads import PayloadError
 from app.services import Services
-from app.users import describe_users
 from config.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -101,6 +96,7 @@ def _settle(services: Services, found: Triage, now: int) -> None:
     """Record what needs no request."""
     if found.unbuildable:
         outbox.enqueue_turns(services.broker, services.recorder.record(found.unbuildable, now), now)
+        tracing.attempted((None, attempt) for attempt in found.unbuildable)
     if found.held:
         outbox.hold([due.id for due in found.held], {due.webhook_id for due in found.held}, now)
     if found.deleted:
@@ -148,7 +144,10 @@ def record(services: Services, made: Sequence[Made], now: int, *, in_doubt: bool
     attempts = [
         judge(each.due, each.request, each.outcome, _policy(services.settings, each.webhook), now=now) for each in made
     ]
-    return Recorded(attempts, services.recorder.record(attempts, now, in_doubt=in_doubt))
+    following = services.recorder.record(attempts, now, in_doubt=in_doubt)
+    pairs = zip(made, attempts, strict=True)
+    tracing.attempted((each.request if each.due.error is None else None, attempt) for each, attempt in pairs)
+    return Recorded(attempts, following)
 
 
 def _policy(settings: Settings, webhook: Webhook) -> Policy:
@@ -164,77 +163,26 @@ def deliver(services: Services, delivery_id: str, now: int) -> None:
     """
     services.recorder.keep_up(now)
     for due, webhook, _ in look_up(services, [delivery_id], now):
-        request = _request(services, due, webhook, now)
-        made = Made(due, webhook, request, services.transport.send(request))
+        made = _made(services, due, webhook, now)
         outbox.enqueue_turns(services.broker, record(services, [made], now_ms()).following, now_ms())
 
 
-def send_test(services: Services, webhook_id: str, shown: Mapping[str, Any], user_id: str, now: int) -> str:
-    """Send WEBHOOK_TEST about the webhook, as `shown` to API callers, and return the id of the log.
-
-    Raises NotFound where the webhook is gone, DatabaseUnavailable where the attempt can't be recorded.
-    """
-    webhook = _present(services, webhook_id)
-    user = describe_users([user_id], services.settings.timezone).get(user_id)
-    event_id = new_id()
-    payload = build_test_payload(shown, user or {"userId": user_id}).decode()
-    event = (event_id, WEBHOOK_TEST, None, None, None, user_id, None, payload, None, now)
-    with write_transaction():
-        insert_rows(models.Event, [event])
-    return _send_now(services, Due(new_id(), webhook_id, event_id, 0, WEBHOOK_TEST, payload, None), webhook, now)
-
-
-def retry_log(services: Services, log: WebhookLog, now: int) -> str:
-    """Send a log's payload again, now, to the webhook's present URL, and return the id of the new log.
-
-    Automatic attempts go on as scheduled. A payload that could not be built is built again first. Raises NotFound
-    where the webhook or the event is gone.
-    """
-    webhook = _present(services, log.webhook_id)
-    event = models.Event.get_or_none(models.Event.id == log.event_id)
-    if event is None:
-        raise NotFound(LOG_NOT_FOUND, "log_not_found")
-    payload, error = (event.payload, None) if event.error is None else _rebuild(services, event)
-    due = Due(log.delivery_id, log.webhook_id, log.event_id, 0, log.triggered_event, payload, error)
-    return _send_now(services, due, webhook, now)
-
-
-def _send_now(services: Services, due: Due, webhook: Webhook, now: int) -> str:
-    """Make an attempt by hand, which counts as number 0, and return the id of its log."""
-    if due.error is not None:
-        status, row = ERROR, unbuildable(due, webhook.url, now, attempt=0).log_row
-    else:
-        request = _request(services, due, webhook, now)
-        outcome = services.transport.send(request)
-        status = status_of(outcome)
-        row = log_row(due, request, outcome, status=status, attempt=0, following=None, now=now_ms())
-    with write_transaction():
-        insert_rows(WebhookLog, [row])
-        if status == SUCCESS:
-            outbox.finish_dead(due.id)
-    return str(row[0])
-
-
-def _request(services: Services, due: Due, webhook: Webhook, now: int) -> Request:
-    credentials = services.registry.credentials(webhook)
-    return request_for(due, webhook, credentials, now, services.settings.request_timeout_ms)
-
-
-def _present(services: Services, webhook_id: str) -> Webhook:
-    webhook = services.registry.refresh().get(webhook_id)
-    if webhook is None:
-        raise NotFound(WEBHOOK_NOT_FOUND, "webhook_not_found")
-    return webhook
-
-
-def _rebuild(services: Services, event: models.Event) -> tuple[str, str | None]:
-    """Build the payload of a raw event again, and keep it where that succeeds; else return the raw event and why."""
-    raw = event_from(json.loads(event.payload), services.settings.extra_event_types | EVENT_TYPES.keys())
-    users = describe_users([raw.user_id] if raw.user_id else [], services.settings.timezone)
+def _made(services: Services, due: Due, webhook: Webhook, now: int) -> Made:
     try:
-        payload = build_payload(raw, users.get(raw.user_id or "")).decode()
+        request = request_of(services, due, webhook, now)
     except PayloadError as reason:
-        return event.payload, str(reason)
-    with write_transaction():
-        models.Event.update(payload=payload, error=None).where(models.Event.id == event.id).execute()
-    return payload, None
+        return spoilt(due, webhook, reason, now)
+    return Made(due, webhook, request, services.transport.send(request))
+
+
+def spoilt(due: Due, webhook: Webhook, reason: PayloadError, now: int) -> Made:
+    """Return what there is to record where the webhook's template fails: no request was made. Pure."""
+    nothing = Outcome(None, {}, b"", str(reason), now, 0)
+    return Made(due._replace(error=str(reason)), webhook, Request(webhook.url, {}, b"", 0), nothing)
+
+
+def request_of(services: Services, due: Due, webhook: Webhook, now: int) -> Request:
+    """Return the request of an attempt that is made at once. Raises PayloadError where the webhook's template fails."""
+    credentials, settings = services.registry.credentials(webhook), services.settings
+    request = request_for(due, webhook, credentials, now, settings.request_timeout_ms, base=settings.public_url)
+    return tracing.traced(request, due)

@@ -4,25 +4,30 @@ The outbox pattern: once `publish` has returned, nothing that only the queue kno
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from peewee import IntegrityError
 
-from app import models, outbox
+from app import log_lines, metrics, models, outbox, tracing
 from app.database import insert_rows, repeat_on_conflict, unavailable, write_together, write_transaction
 from app.engines import Guard
 from app.errors import DatabaseUnavailable, Outdated
 from app.event_types import Event
+from app.filters import Payload
 from app.group_commit import GroupCommit
 from app.ids import new_id
+from app.log_lines import IngestionLine, ingestion_line
 from app.matching import WebhookIndex, is_skipped
+from app.origin import UNKNOWN, Origin
 from app.owing import Owing, Subject
-from app.payloads import PayloadError, build_payload, raw_event
+from app.payloads import PayloadError, encode_payload, payload_of, raw_event
 from app.queue import Broker
 from app.registry import VERSION_SQL, Registry, current_version
+from app.tracing import Publishing
 from app.users import UserCache
 from config.settings import Settings
 
@@ -51,6 +56,9 @@ class _Call:
     events: Sequence[Event]
     ids: list[str]
     now: int
+    origin: Origin
+    traces: Publishing
+    began: float = field(default_factory=time.perf_counter)
 
 
 class Publisher:
@@ -63,14 +71,21 @@ class Publisher:
         self._users = UserCache(settings.timezone)
         self._commit = GroupCommit[_Call, Published](self._accept)
 
-    def publish(self, events: Sequence[Event], now: int) -> Published:
+    def publish(self, events: Sequence[Event], now: int, origin: Origin = UNKNOWN) -> Published:
         """Accept `events`, all or none; when it returns, they and their deliveries are durable.
 
         An event whose id was accepted before is a duplicate: it is not delivered again. Events that
         SKIP_PROJECT_REPO drops count as accepted and match nothing. Raises DatabaseUnavailable; then none is accepted.
         """
         ids = [event.event_id or new_id() for event in events]
-        return self._commit.submit(_Call(events, ids, now))
+        traces = tracing.publishing(events, origin)
+        try:
+            published = self._commit.submit(_Call(events, ids, now, origin, traces))
+        except BaseException as error:
+            traces.failed(error)
+            raise
+        traces.ended(published.accepted, published.duplicates, published.matched)
+        return published
 
     def _accept(self, calls: Sequence[_Call]) -> tuple[list[Published], Callable[[], object]]:
         try:
@@ -78,10 +93,12 @@ class Publisher:
         except IntegrityError:
             # Another process accepted one of these ids after we had looked; now it is known.
             plan, results = self._commit_plan(calls)
-        return results, partial(self._hint, plan.owing.hints)
+        metrics.published(results)
+        return results, partial(self._finish, plan.owing.hints, _lines(calls, results))
 
-    def _hint(self, delivery_ids: Sequence[str]) -> None:
+    def _finish(self, delivery_ids: Sequence[str], lines: Sequence[IngestionLine]) -> None:
         """Enqueue what is committed. Whatever comes of it, the events are accepted: the sweeper makes up for it."""
+        log_lines.ingested(lines)
         try:
             outbox.enqueue(self._broker, delivery_ids)
         except DatabaseUnavailable as error:
@@ -152,12 +169,14 @@ class _Plan:
             self._known.add(event_id)
             result.accepted += 1
             if not is_skipped(event, self._skip):
-                self.events.append(_event_row(event, event_id, self._users, call.now))
-                result.matched += self._match(event, event_id)
+                built = _built(event, self._users.get(event.user_id or ""))
+                traceparent = call.traces.traceparent_of(event)
+                self.events.append(_event_row(event, event_id, built, call.now, traceparent=traceparent))
+                result.matched += self._match(event, event_id, built.payload)
         return result
 
-    def _match(self, event: Event, event_id: str) -> int:
-        webhooks = self._index.match(event)
+    def _match(self, event: Event, event_id: str, payload: Payload) -> int:
+        webhooks = self._index.match(event, payload)
         if webhooks:
             subject = Subject(event_id, event.project_id, event.repo_name, event.resource_key)
             for webhook in webhooks:
@@ -165,13 +184,35 @@ class _Plan:
         return len(webhooks)
 
 
-def _event_row(event: Event, event_id: str, users: Mapping[str, Mapping[str, Any]], now: int) -> Row:
-    """Return the row of an event, in the order of the model's fields, with the payload that receivers get."""
-    error = None
+def _lines(calls: Sequence[_Call], results: Sequence[Published]) -> list[IngestionLine]:
+    """Return what the log says of calls that are committed; nothing where it wants nothing."""
+    if not log_lines.wants_ingestions():
+        return []
+    now = time.perf_counter()
+    return [
+        ingestion_line(call.origin, len(call.events), result, now - call.began)
+        for call, result in zip(calls, results, strict=True)
+    ]
+
+
+class _Built(NamedTuple):
+    """What receivers get of an event, as an object and as JSON; or the raw event, and why it could not be built."""
+
+    payload: Payload
+    text: str
+    error: str | None = None
+
+
+def _built(event: Event, user: Mapping[str, Any] | None) -> _Built:
     try:
-        payload = build_payload(event, users.get(event.user_id or ""))
+        payload = payload_of(event, user)
+        return _Built(payload, encode_payload(payload).decode())
     except PayloadError as reason:
-        payload, error = raw_event(event), str(reason)
+        return _Built(None, raw_event(event).decode(), str(reason))
+
+
+def _event_row(event: Event, event_id: str, built: _Built, now: int, *, traceparent: str | None) -> Row:
+    """Return the row of an event, in the order of the model's fields."""
     return (
         event_id,
         event.type,
@@ -180,9 +221,10 @@ def _event_row(event: Event, event_id: str, users: Mapping[str, Mapping[str, Any
         event.resource_key,
         event.user_id,
         event.source,
-        payload.decode(),
-        error,
+        built.text,
+        built.error,
         now,
+        traceparent,
     )
 
 

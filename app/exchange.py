@@ -33,6 +33,7 @@ class Request(msgspec.Struct, frozen=True):
     """A POST to send. `timeout_ms` covers DNS, connect, TLS, request, headers and body.
 
     `client_certificate` is PEM: the certificate, those that lead to its authority, and the unencrypted key.
+    `traceparent` names the span of the attempt, see app.tracing.
     """
 
     url: str
@@ -40,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes
     timeout_ms: int
     client_certificate: str | None = None
+    traceparent: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app import metrics
 from app.database import insert_rows, marks, unavailable, write_transaction
 from app.event_types import Event, InvalidEvent, event_from
 from app.events import Publisher
 from app.models import RejectedEvent, database
+from app.origin import Origin
+from app.traceparent import parsed
 
 WHOLE = -1
 # Bytes of JSON, as over HTTP. MySQL takes 16 MiB in one packet, so what is kept has a bound too, and quotes escaped.
@@ -31,10 +34,14 @@ Row = tuple[Any, ...]
 
 
 class Incoming(NamedTuple):
-    """A message: its id, and the one argument of `publish_events`, or whatever came instead."""
+    """A message: its id, and the one argument of `publish_events`, or whatever came instead.
+
+    `traceparent` is its option of that name: the trace of those of its events that name none of their own.
+    """
 
     message_id: str
     arguments: Sequence[object]
+    traceparent: object = None
 
 
 class Sorted(NamedTuple):
@@ -52,7 +59,7 @@ def ingest(publisher: Publisher, messages: Sequence[Incoming], types: Collection
     found = sort_messages(messages, types, now)
     keep_rejected(found.rejected)
     if found.events:
-        publisher.publish(found.events, now)
+        publisher.publish(found.events, now, Origin("redis"))
     return found
 
 
@@ -71,7 +78,7 @@ def sort_messages(messages: Sequence[Incoming], types: Collection[str], now: int
             except InvalidEvent as error:
                 found.rejected.append(rejected_row(message.message_id, place, str(error), value, now=now))
             else:
-                found.events.append(_identified(event, message.message_id, place))
+                found.events.append(_identified(event, message, place))
     return found
 
 
@@ -110,6 +117,7 @@ def keep_rejected(rows: Sequence[Row]) -> None:
         del fresh[known]
     with write_transaction():
         insert_rows(RejectedEvent, list(fresh.values()))
+    metrics.rejected(len(fresh))
 
 
 def accept_rejected(publisher: Publisher, row: RejectedEvent, types: Collection[str], now: int) -> bool:
@@ -132,7 +140,7 @@ def accept_rejected(publisher: Publisher, row: RejectedEvent, types: Collection[
     if row.place != WHOLE and not value.get("eventId"):
         events = [msgspec.structs.replace(events[0], event_id=row.id)]
     keep_rejected(found.rejected)
-    publisher.publish(events, now)
+    publisher.publish(events, now, Origin("rejected"))
     with write_transaction():
         row.delete_instance()
     return True
@@ -159,8 +167,14 @@ def _events_of(arguments: Sequence[object]) -> list[object] | None:
     return [given] if isinstance(given, dict) else None
 
 
-def _identified(event: Event, message_id: str, place: int) -> Event:
-    return event if event.event_id else msgspec.structs.replace(event, event_id=_digest(message_id, place))
+def _identified(event: Event, message: Incoming, place: int) -> Event:
+    if event.event_id and message.traceparent is None:
+        return event
+    return msgspec.structs.replace(
+        event,
+        event_id=event.event_id or _digest(message.message_id, place),
+        traceparent=parsed(event.traceparent) or parsed(message.traceparent),
+    )
 
 
 def _digest(message_id: str, place: int) -> str:

@@ -25,15 +25,17 @@ log = logging.getLogger(__name__)
 
 # Plain SQL where a statement runs for every delivery: building it with the query builder costs more than running it.
 # COALESCE keeps a database from going through the index of all that is queued, where the ids lead to the rows.
+_DUE = """
+        d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
+        d.earlier_attempts, d.order_key, d.position,
+        e.accepted_at, e.project_id, e.repo_name, e.resource_key, e.user_id, e.source, e.traceparent"""
 _LOAD = """
-    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
-        d.earlier_attempts, d.order_key, d.position, ({version})
+    SELECT {due}, ({version})
     FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.id IN ({marks}) AND d.state = {mark} AND COALESCE(d.queued_at, 0) >= {least}
 """
 _LOAD_BEHIND = """
-    SELECT d.id, d.webhook_id, d.event_id, d.attempt, e.type, e.payload, e.error,
-        d.earlier_attempts, d.order_key, d.position
+    SELECT {due}
     FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.order_key = {mark} AND d.position > {mark} ORDER BY d.position LIMIT {limit}
 """
@@ -72,7 +74,7 @@ def load(delivery_ids: Sequence[str], *, by_turn: bool = False) -> Loaded:
     if not delivery_ids:
         return Loaded([], None)
     least = 0 if by_turn else 1
-    sql = _LOAD.format(version=VERSION_SQL, marks=marks(len(delivery_ids)), mark=marks(1), least=least)
+    sql = _LOAD.format(due=_DUE, version=VERSION_SQL, marks=marks(len(delivery_ids)), mark=marks(1), least=least)
     with unavailable():
         rows = database.execute_sql(sql, (*delivery_ids, PENDING)).fetchall()
     return Loaded(sorted(Due(*row[:-1]) for row in rows), rows[0][-1] if rows else None)
@@ -81,7 +83,7 @@ def load(delivery_ids: Sequence[str], *, by_turn: bool = False) -> Loaded:
 def load_behind(due: Due, limit: int) -> list[Due]:
     """Return the deliveries that come after an ordered one, in their order. Raises DatabaseUnavailable."""
     with unavailable():
-        sql = _LOAD_BEHIND.format(mark=marks(1), limit=limit)
+        sql = _LOAD_BEHIND.format(due=_DUE, mark=marks(1), limit=limit)
         return [Due(*row) for row in database.execute_sql(sql, (due.order_key, due.position)).fetchall()]
 
 

@@ -94,10 +94,11 @@ class TestLoad:
     def test_it_gives_what_is_to_be_sent(self) -> None:
         make_event()
         ids = [make_delivery(), make_delivery(webhook_id="v", attempt=3)]
+        origin = {"accepted_at": NOW, "project_id": "p", "resource_key": "/a"}
         found = {due.id: due for due in outbox.load(ids).dues}
         assert found == {
-            ids[0]: Due(ids[0], "w", "e", 0, "NODE_CREATED", '{"a":1}', None),
-            ids[1]: Due(ids[1], "v", "e", 3, "NODE_CREATED", '{"a":1}', None),
+            ids[0]: Due(ids[0], "w", "e", 0, "NODE_CREATED", '{"a":1}', None, **origin),
+            ids[1]: Due(ids[1], "v", "e", 3, "NODE_CREATED", '{"a":1}', None, **origin),
         }
 
     @pytest.mark.parametrize("other", [DEAD, HELD, WAITING])

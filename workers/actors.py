@@ -14,6 +14,7 @@ from app.delivery import deliver
 from app.ingest import Incoming, ingest
 from app.queue import DELIVER_ACTOR, DELIVERIES, EVENTS, EVENTS_ACTOR
 from app.services import Services
+from app.traceparent import HEADER
 from app.webhooks import trigger_types
 from workers.consumer import BatchConsumerMiddleware, Feed
 from workers.deliveries import DeliveryPipeline
@@ -33,8 +34,9 @@ def declare_actors(services: Services) -> None:
     def publish_events(*arguments: object, **named: object) -> None:
         message = CurrentMessage.get_current_message()
         message_id = secrets.token_hex(16) if message is None else message.message_id
-        given = [*arguments, *named.values()]
-        ingest(services.publisher, [Incoming(message_id, given)], trigger_types(services.settings), now_ms())
+        traceparent = None if message is None else message.options.get(HEADER)
+        given = Incoming(message_id, [*arguments, *named.values()], traceparent)
+        ingest(services.publisher, [given], trigger_types(services.settings), now_ms())
 
 
 def consume_in_batches(services: Services) -> None:

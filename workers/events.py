@@ -10,6 +10,7 @@ from app.errors import ServiceUnavailable
 from app.ingest import Incoming, ingest, keep_rejected, rejected_row
 from app.queue import BatchConsumer
 from app.services import Services
+from app.traceparent import HEADER
 from app.webhooks import trigger_types
 
 log = logging.getLogger(__name__)
@@ -52,11 +53,10 @@ class EventPipeline:
             keep_rejected([rejected_row(message.message_id, -1, reason, _arguments(message), now=now_ms())])
 
     def _ingest(self, messages: Sequence[MessageProxy]) -> None:
-        incoming = [Incoming(message.message_id, _arguments(message)) for message in messages]
+        incoming = [Incoming(each.message_id, _arguments(each), each.options.get(HEADER)) for each in messages]
         found = ingest(self._services.publisher, incoming, trigger_types(self._services.settings), now_ms())
         if found.rejected:
-            log.warning("rejected=%d events kept: see hookline events rejected", len(found.rejected))
-        log.debug("messages=%d events=%d", len(messages), len(found.events))
+            log.warning("rejected=%d events kept: see hookline event rejected", len(found.rejected))
 
     def tick(self) -> None:
         """Nothing is left for later here."""

@@ -8,17 +8,18 @@ from typing import NamedTuple, TypeVar
 
 from dramatiq.broker import MessageProxy
 
-from app import outbox
-from app.attempts import Attempt, Due, request_for
+from app import outbox, tracing
+from app.attempts import Due, request_for
 from app.clock import now_ms
-from app.delivery import Made, is_sendable
+from app.delivery import Made, is_sendable, spoilt
 from app.errors import DatabaseUnavailable, HooklineError
 from app.exchange import Outcome, Request
 from app.fairness import Pace
 from app.matching import Webhook
-from app.models import SUCCESS
+from app.payloads import PayloadError
 from app.queue import DELIVERIES, BatchConsumer
 from app.services import Services
+from app.traceparent import trace_id_of
 
 log = logging.getLogger(__name__)
 
@@ -152,20 +153,35 @@ def may_be_sent(services: Services, item: Held) -> bool:
     return webhook is item.webhook or (webhook is not None and is_sendable(item.due, webhook))
 
 
-def requests_for(services: Services, items: Sequence[Held], now: int) -> tuple[list[tuple[Held, Request]], list[Held]]:
-    """Return the request of each of `items`, and those whose webhook has secrets that can't be read."""
-    sendable: list[tuple[Held, Request]] = []
-    unreadable: list[Held] = []
+class Requests(NamedTuple):
+    """What there is to send, the items whose webhook has secrets that can't be read, and those whose template fails."""
+
+    sendable: list[tuple[Held, Request]]
+    unreadable: list[Held]
+    spoilt: list[Ended]
+
+
+def requests_for(services: Services, items: Sequence[Held], now: int) -> Requests:
+    """Return the request of each of `items`, as far as there can be one."""
+    found, settings = Requests([], [], []), services.settings
     for item in items:
         try:
             credentials = services.registry.credentials(item.webhook)
         except HooklineError as error:
-            log.error("webhook=%s delivery=%s waits: %s", item.webhook.id, item.due.id, error)
-            unreadable.append(item)
+            traced = trace_id_of(item.due.traceparent)
+            log.error("webhook=%s delivery=%s traceId=%s waits: %s", item.webhook.id, item.due.id, traced, error)
+            found.unreadable.append(item)
+            continue
+        timeout_ms, base = settings.request_timeout_ms, settings.public_url
+        try:
+            request = request_for(item.due, item.webhook, credentials, now, timeout_ms, base=base)
+        except PayloadError as reason:
+            made = spoilt(item.due, item.webhook, reason, now)
+            item.due = made.due
+            found.spoilt.append(Ended(item, made.request, made.outcome))
         else:
-            timeout_ms = services.settings.request_timeout_ms
-            sendable.append((item, request_for(item.due, item.webhook, credentials, now, timeout_ms)))
-    return sendable, unreadable
+            found.sendable.append((item, tracing.traced(request, item.due)))
+    return found
 
 
 def give_back(services: Services, consumer: BatchConsumer, items: Sequence[Held]) -> None:
@@ -206,17 +222,3 @@ def put_aside(services: Services, consumer: BatchConsumer, items: Sequence[Held]
         give_back(services, consumer, items)
     else:
         consumer.ack_many(messages_of(items))
-
-
-def log_attempt(attempt: Attempt, outcome: Outcome) -> None:
-    """Write the one line of an attempt. Successes are for debugging: at full speed they are thousands a second."""
-    level = logging.DEBUG if attempt.status == SUCCESS else logging.INFO
-    if not log.isEnabledFor(level):
-        return
-    due = attempt.due
-    log.log(
-        level,
-        "delivery=%s webhook=%s event=%s type=%s attempt=%d status=%s answer=%s durationMs=%d next=%s error=%r",
-        *(due.id, due.webhook_id, due.event_id, due.type, due.attempt + 1, attempt.status),
-        *(outcome.status, outcome.duration_ms, attempt.next_attempt_at, outcome.error),
-    )

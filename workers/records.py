@@ -9,7 +9,7 @@ from app.delivery import record
 from app.errors import DatabaseUnavailable
 from app.services import Services
 from workers.desk import Desk
-from workers.in_hand import Ended, Pause, apart, log_attempt
+from workers.in_hand import Ended, Pause, apart
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +77,6 @@ class Records:
             return
         self._pause.end()
         self._in_doubt.difference_update(ended.held.due.id for ended in batch)
-        for attempt, ended in zip(recorded.attempts, batch, strict=True):
-            log_attempt(attempt, ended.outcome)
         self._services.transport.call_soon(partial(self._end, batch, recorded.following))
 
     def _keep(self, batch: Sequence[Ended]) -> None:

@@ -1,30 +1,63 @@
-"""The trace id of a request: W3C Trace Context level 1, taken over from `traceparent` or made anew."""
+"""The trace of a request, taken over from its `traceparent` or made anew, and its span where traces are recorded."""
 
 import logging
-import os
-import re
 from typing import Any
 
-from flask import g, has_request_context, request
+from flask import Flask, Response, g, has_request_context, request
 
-# Level 1 §3.2.2. Version 00 has these four fields only; a later version may add more behind a dash.
-_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+from app import tracing
+from app.api.context import caller
+from app.origin import Origin
+from app.traceparent import made, parsed
+
+# What platforms, Prometheus and browsers ask for all the time.
+_UNRECORDED = ("/healthz", "/readyz", "/metrics", "/static/")
 
 
-def trace_id_of(traceparent: str | None) -> str | None:
-    """Return the trace id that a `traceparent` header names, None where it is missing or invalid. Pure."""
-    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    if found is None or (found[1] == "00" and found[3] is not None):
-        return None
-    return found[2]
+def traceparent() -> str:
+    """Return what the request's own doings belong to, the same at every call."""
+    known: str | None = g.get("traceparent")
+    if known is None:
+        known = g.traceparent = parsed(request.environ.get("HTTP_TRACEPARENT")) or made()
+    return known
 
 
 def trace_id() -> str:
     """Return the trace id of the request: 32 hexadecimal digits, the same at every call."""
-    known: str | None = g.get("trace_id")
-    if known is None:
-        known = g.trace_id = trace_id_of(request.environ.get("HTTP_TRACEPARENT")) or os.urandom(16).hex()
-    return known
+    return traceparent()[3:35]
+
+
+def origin(source: str) -> Origin:
+    """Return where events come from that the caller publishes by this request."""
+    return Origin(source, caller().user_id, traceparent())
+
+
+def register_tracing(app: Flask) -> None:
+    """Have `app` record a span for each request, as far as traces are recorded."""
+    app.before_request(_begin)
+    app.after_request(_answered)
+    app.teardown_request(_end)
+
+
+def _begin() -> None:
+    if request.path.startswith(_UNRECORDED):
+        return
+    route = request.url_rule.rule if request.url_rule else None
+    given = parsed(request.environ.get("HTTP_TRACEPARENT"))
+    serving = tracing.serving(request.method, route, request.path, given)
+    if serving is not None:
+        g.serving, g.traceparent = serving, serving.traceparent
+
+
+def _answered(answer: Response) -> Response:
+    if "serving" in g:
+        g.serving.answered(answer.status_code)
+    return answer
+
+
+def _end(_: BaseException | None) -> None:
+    if "serving" in g:
+        g.pop("serving").end()
 
 
 class TracedRecord(logging.LogRecord):
