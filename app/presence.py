@@ -1,6 +1,8 @@
-"""Which processes of the service are running: each says so every 10 seconds in a row of its own.
+"""Which processes of the service are running: each says so every 10 seconds in a row of its own, as long as its loops
+move (app.progress).
 
-Nothing depends on it but the page that shows it. Times are by the database's clock, which all processes share.
+Nothing depends on it but what shows it: the dashboard, metrics and probes. Times are by the database's clock, which
+all processes share.
 """
 
 import logging
@@ -19,6 +21,7 @@ from app.database import marks, relax_durability, repeat_on_conflict, unavailabl
 from app.errors import ServiceUnavailable
 from app.ids import new_id
 from app.models import database
+from app.progress import stalled
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +88,7 @@ class Presence:
     def __init__(self, role: str) -> None:
         self._row = (new_id(), role, socket.gethostname()[:255], os.getpid(), version("hookline")[:32])
         self._began_at = time.monotonic()
+        self._stuck: list[str] = []
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
@@ -99,11 +103,21 @@ class Presence:
 
     def _run(self) -> None:
         while True:
-            self._try(self._beat)
+            if self._is_moving():
+                self._try(self._beat)
             if self._stopping.wait(BEAT_S):
                 break
         self._try(self._end)
         database.close()
+
+    def _is_moving(self) -> bool:
+        """Return whether the loops of this process do, and say where one begins to be stuck."""
+        stuck = stalled()
+        for name in stuck:
+            if name not in self._stuck:
+                log.error("presence role=%s falls silent: loop=%s is stuck", self._row[1], name)
+        self._stuck = stuck
+        return not stuck
 
     def _try(self, write: Callable[[], None]) -> None:
         try:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from app import health, models, ordering, outbox
+from app import health, log_lines, metrics, models, ordering, outbox
 from app.attempts import Attempt, Due
 from app.database import insert_rows, repeat_on_conflict, unavailable, write_together, write_transaction
 from app.errors import DatabaseUnavailable
@@ -51,6 +51,8 @@ class Recorder:
             following = self._record(attempts, now, in_doubt)
             self._learn(attempts)
         self._note(attempts)
+        metrics.attempted(attempts)
+        log_lines.attempted(attempts)
         return following
 
     def keep_up(self, now: int) -> None:

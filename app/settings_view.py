@@ -101,6 +101,10 @@ def _path(path: Path) -> str:
     return str(path.absolute())
 
 
+def _switch(is_on: bool) -> str:
+    return "on" if is_on else "off"
+
+
 _DATA = "data_dir"
 
 # field of Settings -> its variable, and what its value looks like
@@ -131,4 +135,10 @@ FORMS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "extra_event_types": ("EXTRA_EVENT_TYPES", _listed),
     "skip_project_repo": ("SKIP_PROJECT_REPO", _listed),
     "log_level": ("LOG_LEVEL", str),
+    "log_format": ("LOG_FORMAT", str),
+    "tracing": ("TRACING", _switch),
+    "metrics": ("METRICS", _switch),
+    "metrics_token": ("METRICS_TOKEN", _masked),
+    "metrics_port": ("METRICS_PORT", str),
+    "metrics_dir": ("PROMETHEUS_MULTIPROC_DIR", _path),
 }

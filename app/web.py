@@ -5,7 +5,7 @@ from flask import Flask
 from app.api import register_api
 from app.api.body import MAX_BATCH
 from app.api.context import EXTENSION, Context
-from app.api.tracing import trace_log_records
+from app.api.tracing import register_tracing, trace_log_records
 from app.authentication import Authenticator
 from app.readers import MOST, Readers
 from app.services import Services
@@ -22,6 +22,7 @@ def create_app(services: Services, authenticator: Authenticator | None = None, r
     app.url_map.strict_slashes = True
     app.extensions[EXTENSION] = Context(services, authenticator or Authenticator(), readers or Readers(MOST))
     trace_log_records()
+    register_tracing(app)
     register_api(app)
     register_ui(app, services)
     return app

@@ -53,6 +53,12 @@ class Settings:
     extra_event_types: frozenset[str]
     skip_project_repo: tuple[str, ...]
     log_level: str
+    log_format: str  # auto, json or text
+    tracing: bool
+    metrics: bool
+    metrics_token: str | None
+    metrics_port: int | None  # where workers and schedulers answer /metrics
+    metrics_dir: Path | None  # where the processes of a machine share their figures
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -97,6 +103,12 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         extra_event_types=read("EXTRA_EVENT_TYPES", "", _event_types),
         skip_project_repo=read("SKIP_PROJECT_REPO", "", _words),
         log_level=read("LOG_LEVEL", "INFO", _log_level),
+        log_format=read("LOG_FORMAT", "auto", _log_format),
+        tracing=read("TRACING", "off", _switch),
+        metrics=read("METRICS", "on", _switch),
+        metrics_token=environ.get("METRICS_TOKEN", "").strip() or None,
+        metrics_port=read("METRICS_PORT", "", _optional(_whole(1, 65_535))),
+        metrics_dir=read("PROMETHEUS_MULTIPROC_DIR", "", _optional(Path)),
     )
 
 
@@ -115,6 +127,16 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
         return int(raw)
 
     return parse
+
+
+def _optional(parse: Callable[[str], T]) -> Callable[[str], T | None]:
+    return lambda raw: parse(raw) if raw else None
+
+
+def _switch(raw: str) -> bool:
+    if raw.lower() not in {"on", "off"}:
+        raise ValueError("give on or off")
+    return raw.lower() == "on"
 
 
 def _fraction(raw: str) -> float:
@@ -197,6 +219,12 @@ def _event_types(raw: str) -> frozenset[str]:
         if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", name):
             raise ValueError(f"{name!r} is not a type name such as IMAGE_SIGNED")
     return names
+
+
+def _log_format(raw: str) -> str:
+    if raw.lower() not in {"auto", "json", "text"}:
+        raise ValueError("give auto, json or text")
+    return raw.lower()
 
 
 def _log_level(raw: str) -> str:

@@ -17,6 +17,7 @@ from dramatiq.common import dq_name
 from dramatiq.middleware import Middleware
 
 from app.errors import ServiceUnavailable
+from app.progress import Loop
 from app.queue import BatchConsumer, Broker
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,9 @@ class BatchConsumerMiddleware(Middleware):
     def _run(self, feed: Feed) -> None:
         consumer = self._broker.batch_consumer(feed.queue_name, IDLE_MS, feed.on_undecodable)
         pipeline = feed.pipeline(consumer)
+        loop = Loop(threading.current_thread().name)
         while not self._stopping.is_set():
+            loop.moved()
             try:
                 _turn(consumer, pipeline)
             except ServiceUnavailable as error:
@@ -98,6 +101,7 @@ class BatchConsumerMiddleware(Middleware):
             except Exception:  # a defect of ours must not end all work of the process
                 log.exception("queue=%s a batch failed", feed.queue_name)
                 self._stopping.wait(PAUSE_S)
+        loop.end()
         pipeline.stop(DRAIN_S)
         consumer.close()
 

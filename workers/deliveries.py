@@ -107,6 +107,7 @@ class DeliveryPipeline:
             give_back(self._services, self._consumer, left)
         self._desk.close()
         self._acknowledge()
+        self._places.close()
 
     def _acknowledge(self) -> None:
         """Acknowledge what is done with. From time to time is enough: the rows say that it is done."""
@@ -116,6 +117,7 @@ class DeliveryPipeline:
 
     def _look_round(self) -> None:
         now = now_ms()
+        self._places.tell()
         self._put_aside(self._lanes.take_stalled(now), hold=True)
         self._records.flush()
         if self._pause.is_on:
@@ -179,8 +181,10 @@ class DeliveryPipeline:
         self._put_aside(refused, hold=True)
 
     def _start(self, items: Sequence[Held], now: int) -> None:
-        sendable, unreadable = requests_for(self._services, items, now)
+        sendable, unreadable, spoilt = requests_for(self._services, items, now)
         self._transport.submit([(request, partial(self._end, item, request)) for item, request in sendable])
+        for ended in spoilt:
+            self._records.add(ended)
         if unreadable:
             following = [each for item in unreadable for each in self._lanes.leave(item.webhook.id, "failed", now)]
             self._put_aside(unreadable, hold=False)

@@ -10,15 +10,18 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from app.models import database
+from app.progress import Loop
 from app.services import Services
 from app.transport import Transport
 
 log = logging.getLogger(__name__)
 
 Work = Callable[[], None]
+IDLE_S = 1.0
 
 
 class Desk(Protocol):
@@ -54,6 +57,7 @@ class OwnDesk:
     """A thread of its own."""
 
     def __init__(self) -> None:
+        self._loop = Loop("desk")
         self._waiting: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
         self._thread.start()
@@ -72,9 +76,16 @@ class OwnDesk:
         self._thread.join()
 
     def _work(self) -> None:
-        while (work := self._waiting.get()) is not None:
+        while (work := self._next()) is not None:
             try:
                 work()
             except Exception:  # a defect of ours must not end all deliveries of the process
                 log.exception("work at the desk failed")
         database.close()
+        self._loop.end()
+
+    def _next(self) -> Work | None:
+        while True:
+            self._loop.moved()
+            with suppress(queue.Empty):
+                return self._waiting.get(timeout=IDLE_S)

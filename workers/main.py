@@ -1,6 +1,5 @@
 """What the Dramatiq command line loads: `dramatiq workers.main`. `hookline worker` runs just that, after a check."""
 
-import logging
 import os
 import signal
 import sys
@@ -11,11 +10,16 @@ from typing import cast
 import dramatiq
 
 from app.errors import HooklineError
+from app.metrics import open_metrics
+from app.presence import WORKER
 from app.schema import require_current
 from app.services import Services, open_services
+from app.tracing import open_tracing
+from config.logs import configure_logging
 from config.settings import SettingsError, load_settings
 from workers.actors import consume_in_batches, declare_actors
 from workers.collector import spare_the_collector
+from workers.metrics_port import answer_at_port
 from workers.presence import PresenceMiddleware
 
 ONE_MOMENT_S = 5.0
@@ -25,7 +29,8 @@ def _open() -> Services:
     """Open everything, or end the process with one line: Dramatiq would print a traceback, and go on with others."""
     try:
         settings = load_settings(os.environ)
-        logging.getLogger().setLevel(settings.log_level)  # Dramatiq has set up the rest of logging
+        configure_logging(settings, WORKER)
+        open_tracing(settings, WORKER)
         services = open_services(settings)
         require_current()
     except (HooklineError, SettingsError) as error:
@@ -55,6 +60,8 @@ def _heed_once() -> None:
 
 services = _open()
 _heed_once()
+open_metrics(services.settings, WORKER)
+answer_at_port(services)
 declare_actors(services)
 consume_in_batches(services)
 cast(dramatiq.Broker, services.broker).add_middleware(PresenceMiddleware())

@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from app import metrics
 from app.attempts import Due
+from app.progress import Loop
 from workers.in_hand import Departures, Held
 
 ROOM_S = 0.005
@@ -24,6 +26,16 @@ class Places:
         self._turns: set[str] = set()
         self._incoming = 0  # deliveries pointed at and not yet looked at
         self._changed = threading.Condition()
+        self._loop = Loop("transport")
+
+    def tell(self) -> None:
+        """Say that the transport's thread moves, and how much there is in this process's hands. Call it in there."""
+        self._loop.moved()
+        metrics.in_flight(len(self.held) - self._waiting(), len(self.held))
+
+    def close(self) -> None:
+        """Say that the transport's thread has nothing more to do."""
+        self._loop.end()
 
     def room(self, timeout_s: float) -> int:
         """Wait for a free place up to `timeout_s`, and return how many deliveries can be taken."""

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import sysconfig
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -11,8 +10,10 @@ import click
 
 from app.commands.honcho import is_under_honcho, wait_until
 from app.errors import OperatorError
+from app.presence import SCHEDULER, WEB
 from app.schema import require_current, state
 from app.services import Services, open_services
+from app.tracing import require_packages
 from config.logs import configure_logging
 from config.settings import Settings
 
@@ -24,6 +25,7 @@ def check(settings: Settings) -> Services:
     """Open everything once. Raises OperatorError for what would leave a process half started."""
     if settings.redis_url is None:
         raise OperatorError("REDIS_URL is needed: separate processes share their queue there (or use hookline serve)")
+    require_packages(settings)
     services = open_services(settings)
     if is_under_honcho():
         wait_until(lambda: not state().missing)
@@ -40,7 +42,7 @@ def web(settings: Settings, host: str | None, port: int | None) -> None:
     from workers.web import serve_web
 
     settings = replace(settings, host=host or settings.host, port=port or settings.port)
-    configure_logging(settings.log_level)
+    configure_logging(settings, WEB)
     check(settings).close()
     _hand_on(settings)
     os.environ |= {"HOST": settings.host, "PORT": str(settings.port)}
@@ -54,9 +56,9 @@ def worker(settings: Settings, processes: int) -> NoReturn:
     """Deliver, and accept events from Redis, by the Dramatiq command line."""
     check(settings).close()
     _hand_on(settings)
-    command = [*_dramatiq(), "workers.main", "--threads", WORKER_THREADS, "--processes", str(processes)]
+    arguments = ["workers.main", "--threads", WORKER_THREADS, "--processes", str(processes)]
     sys.stdout.flush()
-    os.execv(command[0], command)
+    os.execv(sys.executable, [sys.executable, "-m", "workers.master", *arguments])
 
 
 @click.command()
@@ -65,18 +67,8 @@ def scheduler(settings: Settings) -> None:
     """Sweep, count and prune; of several, one works and the others wait."""
     from workers.scheduler import run
 
-    configure_logging(settings.log_level)
+    configure_logging(settings, SCHEDULER)
     run(check(settings))
-
-
-def _dramatiq() -> list[str]:
-    """Return the command that runs Dramatiq.
-
-    At a reload Dramatiq runs its own file once more. Of `python -m dramatiq` it makes whichever `python` is first on
-    the PATH, and that need not be this one.
-    """
-    script = Path(sysconfig.get_path("scripts"), "dramatiq")
-    return [str(script)] if script.exists() else [sys.executable, "-m", "dramatiq"]
 
 
 def _hand_on(settings: Settings) -> None:

@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import zip_longest
 
+from apscheduler.events import EVENT_SCHEDULER_SHUTDOWN
 from apscheduler.job import Job as ScheduledJob
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from app import metrics
 from app.clock import now_ms
 from app.errors import ServiceUnavailable
 from app.feeder import FEED_MS, Feeder
@@ -22,11 +25,13 @@ from app.jobs import work
 from app.log_counts import count_logs
 from app.log_stats import measure_logs
 from app.presence import SCHEDULER, present
+from app.progress import Loop, stalled
 from app.retention import prune
 from app.services import Services
 from app.strays import recover_strays
 from app.sweep import sweep
 from workers.lease import RENEW_S, Lease
+from workers.metrics_port import answer_at_port
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +66,13 @@ def start_scheduler(services: Services, ending: threading.Event, lease: Lease | 
         (measure_until, COUNT_S),
         (prune_until, PRUNE_S),
     )
+    loops = [Loop(f"scheduler({getattr(job, 'func', job).__name__})") for job, seconds in jobs if seconds <= SWEEP_S]
     if lease is not None:
         renew_once(lease)
         jobs = tuple((partial(_if_held, lease, job), seconds) for job, seconds in jobs)
+    # Those that run each second: the others may take their time.
+    jobs = tuple((_watched(job, loop), seconds) for (job, seconds), loop in zip_longest(jobs, loops))
+    scheduler.add_listener(partial(_end, loops), EVENT_SCHEDULER_SHUTDOWN)
     first = datetime.now(UTC)
     added = [
         scheduler.add_job(job, "interval", (services,), seconds=seconds, next_run_time=first) for job, seconds in jobs
@@ -75,10 +84,31 @@ def start_scheduler(services: Services, ending: threading.Event, lease: Lease | 
 
 
 def _keep(lease: Lease, jobs: Sequence[ScheduledJob]) -> None:
-    """Renew the lease. Whoever takes it over finds out at once what has been missed, not at the next full hour."""
-    if renew_once(lease):
+    """Renew the lease. Whoever takes it over finds out at once what has been missed, not at the next full hour.
+
+    A process that is stuck leaves it to others.
+    """
+    if not stalled() and renew_once(lease):
         for job in jobs:
             job.modify(next_run_time=datetime.now(UTC))
+
+
+def _watched(job: Job, loop: Loop | None) -> Job:
+    """Have `loop` move whenever `job` has run."""
+
+    def run(services: Services) -> None:
+        try:
+            job(services)
+        finally:
+            if loop is not None:
+                loop.moved()
+
+    return run
+
+
+def _end(loops: Sequence[Loop], _: object) -> None:
+    for loop in loops:
+        loop.end()
 
 
 def _if_held(lease: Lease, job: Job, services: Services) -> None:
@@ -106,6 +136,7 @@ def sweep_once(services: Services) -> None:
     except ServiceUnavailable as error:
         log.error("sweep waits: %s", error)
     else:
+        metrics.scheduled("swept", swept)
         if swept:
             log.info("swept=%d deliveries enqueued", swept)
 
@@ -113,7 +144,7 @@ def sweep_once(services: Services) -> None:
 def feed_once(services: Services, feeder: Feeder) -> None:
     """Feed held deliveries."""
     try:
-        feeder.feed(services.broker, now_ms())
+        metrics.scheduled("fed", feeder.feed(services.broker, now_ms()))
     except ServiceUnavailable as error:
         log.error("feeding waits: %s", error)
 
@@ -125,6 +156,7 @@ def recover_once(services: Services) -> None:
     except ServiceUnavailable as error:
         log.error("recovering waits: %s", error)
     else:
+        metrics.scheduled("recovered", recovered)
         if recovered:
             log.warning("recovered=%d deliveries that nobody saw to", recovered)
 
@@ -132,7 +164,7 @@ def recover_once(services: Services) -> None:
 def work_once(services: Services, ending: threading.Event | None = None) -> None:
     """Work off callers' bulk actions. Where `ending` is set, stop after the batch that is under way."""
     try:
-        work(services, now_ms(), (ending or threading.Event()).is_set)
+        metrics.scheduled("resent", work(services, now_ms(), (ending or threading.Event()).is_set))
     except ServiceUnavailable as error:
         log.error("jobs wait: %s", error)
 
@@ -173,6 +205,7 @@ def prune_once(services: Services, ending: threading.Event | None = None) -> Non
     except ServiceUnavailable as error:
         log.error("prune waits: %s", error)
     else:
+        metrics.pruned(pruned)
         if pruned.logs or pruned.events:
             log.info("pruned logs=%d events=%d webhooks=%d", *pruned)
 
@@ -182,6 +215,8 @@ def run(services: Services) -> None:
     stopping = threading.Event()
     for number in signal.SIGTERM, signal.SIGINT:
         signal.signal(number, lambda *_: stopping.set())
+    metrics.open_metrics(services.settings, SCHEDULER)
+    answer_at_port(services)
     lease = Lease(ROLE)
     scheduler = start_scheduler(services, stopping, lease)
     with present(SCHEDULER):

@@ -13,17 +13,20 @@ from typing import Any
 import click
 import dramatiq
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from granian.server import MTServer
 
 from app.accounts import ensure_first_admin
 from app.clock import now_ms
 from app.errors import OperatorError
+from app.metrics import open_metrics
 from app.presence import SERVE, present
 from app.readers import Readers, most_readers
 from app.schema import migrate
 from app.services import Services, open_services
+from app.tracing import open_tracing
 from app.web import create_app
-from config.logs import configure_logging
+from config.logs import GRANIAN, configure_logging
 from config.settings import Settings
 from workers.actors import consume_in_batches, declare_actors
 from workers.collector import spare_the_collector
@@ -55,12 +58,14 @@ class InProcessServer(MTServer):
 def serve(settings: Settings, host: str | None, port: int | None) -> None:
     """Run the whole service in this process, until Ctrl-C or SIGTERM."""
     settings = replace(settings, host=host or settings.host, port=port or settings.port)
-    configure_logging(settings.log_level)
+    configure_logging(settings, SERVE)
     with only_process(settings.data_dir) if settings.redis_url is None else contextlib.nullcontext():
         refuse_taken_port(settings.host, settings.port)
         services = open_services(settings)
         migrate()
         announce_first_admin(settings)
+        open_metrics(settings, SERVE)
+        open_tracing(settings, SERVE)
         spare_the_collector()
         run(services)
 
@@ -79,7 +84,8 @@ def run(services: Services) -> None:
             blocking_threads=BLOCKING_THREADS,
             backlog=1024,
             websockets=False,
-            log_enabled=False,
+            log_level=LogLevels.error,
+            log_dictconfig=GRANIAN,
         )
         print(f"Hookline is listening on http://{services.settings.host}:{services.settings.port}", flush=True)
         server.serve(target_loader=lambda: app, wrap_loader=False)

@@ -6,12 +6,15 @@ from multiprocessing.util import Finalize
 from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 
+from app.metrics import open_metrics
 from app.presence import WEB, Presence
 from app.readers import Readers, most_readers
 from app.services import open_services
+from app.tracing import open_tracing
 from app.web import create_app
-from config.logs import configure_logging
+from config.logs import GRANIAN, configure_logging
 from config.settings import Settings, load_settings
 from workers.collector import spare_the_collector
 from workers.serve import refuse_taken_port
@@ -34,7 +37,8 @@ def serve_web(settings: Settings) -> None:
         backlog=BACKLOG,
         websockets=False,
         respawn_failed_workers=True,
-        log_enabled=False,
+        log_level=LogLevels.error,
+        log_dictconfig=GRANIAN,
     )
     print(f"Hookline is listening on http://{settings.host}:{settings.port}", flush=True)
     server.serve()
@@ -43,9 +47,11 @@ def serve_web(settings: Settings) -> None:
 def make_app() -> Flask:
     """Return the application of one process, on services of its own."""
     settings = load_settings(os.environ)
-    configure_logging(settings.log_level)
+    configure_logging(settings, WEB)
     readers = Readers(most_readers(settings.web_threads))
     on_ending(readers.end)
+    open_metrics(settings, WEB)
+    open_tracing(settings, WEB)
     app = create_app(open_services(settings), readers=readers)
     _be_present()
     spare_the_collector()

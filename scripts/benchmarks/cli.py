@@ -34,6 +34,8 @@ single      one event a call, 16 clients: publish to last log row
 latency     20 single publishes a second: call sent to request arrived
 fanout      one event to 1,000 webhooks: publish to last log row
 matching    publish cost beside 10, 1,000 and 100,000 webhooks
+filters     what a filter of five conditions adds to the matching of an event, for each webhook
+templates   what a message for a chat's bot costs, and a CloudEvent
 idle        CPU share of an idle server
 memory      resident memory of the worker with 512 requests in flight; with Redis, also with a million messages waiting
 neighbours  healthy webhooks alone, beside one in five that hangs, and beside one with 100,000 deliveries due
@@ -41,6 +43,7 @@ endurance   the worker's memory over ten minutes beside such neighbours
 ordered     throughput in order over 1,000 keys against none, and one key against its receiver's pace
 limited     requests in 20 s to a webhook with a limit of 50 a second
 second      throughput with two worker processes against one; with Redis only
+observability  throughput with metrics and JSON logs on against both off, in turns
 libcurl     a bare loop of libcurl straight to the receiver, 512 requests in flight
 logs        pages of a webhook's log with 1,000,000 of 10,000,000 rows, count included
 dashboard   pages of the dashboard over 10,000,000 rows: the overview, the list of logs

@@ -35,11 +35,14 @@ class Sizes:
     matching_webhooks: tuple[int, ...]
     matching_calls: int
     matching_turns: int
+    filter_events: int
+    template_renderings: int
     idle_s: float
     in_flight: int
     slow_answer_s: float
     waiting_messages: int
     bare_calls: int
+    observability_turns: int
     neighbour_backlog: int
     endurance_s: float
     log_rows: int
@@ -64,11 +67,14 @@ FULL = Sizes(
     matching_webhooks=(10, 1_000, 100_000),
     matching_calls=20,
     matching_turns=6,
+    filter_events=1_000,
+    template_renderings=2_000,
     idle_s=20.0,
     in_flight=512,
     slow_answer_s=3.0,
     waiting_messages=1_000_000,
     bare_calls=50_000,
+    observability_turns=10,
     neighbour_backlog=100_000,
     endurance_s=600.0,
     log_rows=10_000_000,
@@ -93,11 +99,14 @@ QUICK = Sizes(
     matching_webhooks=(10, 100, 1_000),
     matching_calls=2,
     matching_turns=1,
+    filter_events=20,
+    template_renderings=20,
     idle_s=0.5,
     in_flight=40,
     slow_answer_s=0.5,
     waiting_messages=1_000,
     bare_calls=500,
+    observability_turns=2,
     neighbour_backlog=100,
     endurance_s=1.0,
     log_rows=400,

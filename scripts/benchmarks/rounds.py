@@ -20,10 +20,13 @@ from scripts.backends import BackendError
 from . import cost, dashboard, flow, history, isolation
 from .context import Context, Scenario
 from .figures import FIGURES, NAIVE_RUNS
+from .filters import filters
 from .measure import Sample
 from .memory import memory
 from .naive import Naive
+from .observability import observability
 from .processes import BenchError
+from .templates import templates
 
 OURS: dict[str, Scenario] = {
     "throughput": flow.throughput,
@@ -31,6 +34,8 @@ OURS: dict[str, Scenario] = {
     "latency": flow.latency,
     "fanout": flow.fanout,
     "matching": cost.matching,
+    "filters": filters,
+    "templates": templates,
     "idle": cost.idle,
     "memory": memory,
     "neighbours": isolation.neighbours,
@@ -38,6 +43,7 @@ OURS: dict[str, Scenario] = {
     "ordered": isolation.ordered,
     "limited": isolation.limited,
     "second": flow.second,
+    "observability": observability,
     "libcurl": cost.libcurl,
     "logs": history.logs,
     "dashboard": dashboard.dashboard,

@@ -42,7 +42,7 @@ def event_rows(events: Iterable[tuple[str, int]]) -> Iterator[Row]:
     payloads = [make_event(number, repository(0), PAYLOAD_SIZE).decode() for number in range(PAYLOADS)]
     for number, (event_id, at) in enumerate(events):
         payload = payloads[number % PAYLOADS]
-        yield (event_id, TRIGGER, PROJECT, repository(0), "/release/a.apk", USER, None, payload, None, at)
+        yield (event_id, TRIGGER, PROJECT, repository(0), "/release/a.apk", USER, None, payload, None, at, None)
 
 
 def log_rows(times: Iterable[int], webhook_ids: Sequence[str], event_ids: Sequence[str]) -> Iterator[Row]:
@@ -71,6 +71,7 @@ def log_rows(times: Iterable[int], webhook_ids: Sequence[str], event_ids: Sequen
             took,
             at,
             error,
+            None,
             None,
             None,
         )

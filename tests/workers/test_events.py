@@ -88,7 +88,7 @@ def test_invalid_ones_are_kept_and_acknowledged(
     assert reasons() == ["the message's arguments are not one list of events", "type: unknown_type"]
     assert RejectedEvent.get(RejectedEvent.place == 0).message_id == first.message_id
     assert left(redis_client) == 0
-    assert caplog.messages == ["rejected=2 events kept: see hookline events rejected"]
+    assert caplog.messages == ["rejected=2 events kept: see hookline event rejected"]
 
 
 def test_a_message_that_is_handled_twice_is_accepted_once(

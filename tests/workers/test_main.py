@@ -218,7 +218,7 @@ def test_a_reload_finishes_what_is_in_flight_and_goes_on(site: Production, recei
 def test_a_worker_logs_what_log_level_says(site: Production, receiver: Receiver) -> None:
     site.release()
     site.start("web")
-    worker = site.start("worker", LOG_LEVEL="DEBUG")
+    worker = site.start("worker", LOG_LEVEL="DEBUG", LOG_FORMAT="text")
     with site.client() as client:
         client.create(url=receiver.url, triggers=["NODE_CREATED"], associationType="SYSTEM")
         client.publish(batches(1)[0])
