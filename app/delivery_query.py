@@ -3,19 +3,30 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.authentication import Caller
 from app.database import unavailable
 from app.dates import to_iso
-from app.delivery_status import AFTER_MS, BEFORE_MS, Tracked, delivery_record, manageable, state_record, track
+from app.delivery_status import (
+    AFTER_MS,
+    BEFORE_MS,
+    DeliveryRecord,
+    StateRecord,
+    Tracked,
+    delivery_record,
+    manageable,
+    state_record,
+    track,
+)
 from app.errors import NotFound
 from app.fields import one_of
 from app.ids import first_id_at
 from app.log_query import Frame
 from app.models import DEAD, HELD, PENDING, WAITING, Delivery, Event, Webhook
 from app.query_fields import cursor_of, cursor_text, event_type_of, range_of
+from app.schema_hints import Date, EventId, Id, said
 
 NOT_FOUND = 250108
 PARAMETERS = ("webHookId", "state", "startDate", "endDate", "triggeredEvent", "pageSize", "cursor")
@@ -35,6 +46,27 @@ class DeliveryFilter:
     end: int | None = None
     triggered_event: str | None = None
     attempted: bool = False  # only those with an attempt in their present round
+
+
+class DetailedDelivery(DeliveryRecord):
+    """A delivery, its event, and the ids of its newest logs."""
+
+    eventId: EventId
+    triggeredEvent: str | None
+    createdDate: Date | None
+    logs: Annotated[list[Id], said(f"At most {SHOWN_LOGS}, newest first")]
+
+
+class ListedDelivery(StateRecord):
+    """A delivery as lists show it: what the outbox knows."""
+
+    deliveryId: Id
+    webHookId: Id
+    webhookUrl: str
+    eventId: EventId
+    triggeredEvent: str
+    attempts: Annotated[int, said("How many were made so far; those by hand don't count")]
+    createdDate: Date
 
 
 class Stretch(NamedTuple):
@@ -65,7 +97,7 @@ def states_of(given: Mapping[str, str]) -> tuple[str, ...]:
 
 def filter_of(webhook_id: str, given: Mapping[str, str], frame: Frame) -> DeliveryFilter:
     """Return the deliveries asked for. Raises BadRequest naming the parameter."""
-    start, end = range_of(given, frame.zone)
+    start, end = range_of(given, frame.zone, frame.now)
     trigger = event_type_of(given, "triggeredEvent", frame.event_types)
     return DeliveryFilter(webhook_id=webhook_id, start=start, end=end, triggered_event=trigger)
 
@@ -150,7 +182,7 @@ def find_delivery(caller: Caller, delivery_id: str) -> tuple[Tracked, Webhook]:
     return found, webhooks[found.webhook_id]
 
 
-def detailed_record(found: Tracked, webhook: Webhook, zone: ZoneInfo) -> dict[str, Any]:
+def detailed_record(found: Tracked, webhook: Webhook, zone: ZoneInfo) -> DetailedDelivery:
     """Return a delivery as it is shown alone: with its event, and the ids of its newest logs, at most 100."""
     with unavailable():
         event = Event.select(Event.type, Event.accepted_at).where(Event.id == found.event_id).first()
@@ -163,7 +195,7 @@ def detailed_record(found: Tracked, webhook: Webhook, zone: ZoneInfo) -> dict[st
     }
 
 
-def listed_record(row: Any, webhook: Webhook, zone: ZoneInfo) -> dict[str, Any]:
+def listed_record(row: Any, webhook: Webhook, zone: ZoneInfo) -> ListedDelivery:
     """Return a delivery as lists show it: what the outbox knows, without looking into logs."""
     return {
         "deliveryId": row.id,

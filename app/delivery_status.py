@@ -1,15 +1,16 @@
 """Where a delivery is: what the outbox says of it while it is there, and its logs after that."""
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
 from app.authentication import Caller
 from app.database import unavailable
 from app.dates import to_iso
 from app.ids import first_id_at, time_of
-from app.models import HELD, SUCCESS, Delivery, Event, Webhook, WebhookLog
+from app.models import DEAD, ERROR, FAIL, HELD, PENDING, SUCCESS, WAITING, Delivery, Event, Webhook, WebhookLog
 from app.permissions import Association, may_manage
+from app.schema_hints import Date, Id, choice, said
 
 CANCELLED = "CANCELLED"  # no row, and no success: nothing more is sent
 # An id is stamped when its row is made, right after the event's acceptance. Clocks differ, and commits may wait.
@@ -22,6 +23,28 @@ _LINE = (
     *(WebhookLog.id, WebhookLog.webhook_id, WebhookLog.event_id, WebhookLog.delivery_id, WebhookLog.attempt),
     *(WebhookLog.status, WebhookLog.error, WebhookLog.response_status, WebhookLog.requested_at),
 )
+
+
+class StateRecord(TypedDict):
+    """What the outbox says of a delivery."""
+
+    state: Annotated[str, choice(PENDING, HELD, WAITING, DEAD, SUCCESS, CANCELLED)]
+    heldReason: Annotated[str, choice("disabled", "circuit", "backlog")] | None
+    inFlight: Annotated[bool, said("In the queue, or being sent just now")]
+    nextAttemptTime: Date | None
+
+
+class DeliveryRecord(StateRecord):
+    """An event on its way to a webhook. Its id is the receiver's `webhook-id`."""
+
+    deliveryId: Id
+    webHookId: Id
+    webhookUrl: str
+    attempts: Annotated[int, said("How many were made so far; those by hand don't count")]
+    lastStatus: Annotated[str, choice(SUCCESS, FAIL, ERROR)] | None
+    lastErrorMsg: str | None
+    lastResponseStatus: int | None
+    lastAttemptTime: Date | None
 
 
 class LogLine(NamedTuple):
@@ -100,7 +123,7 @@ def held_reason(webhook: Webhook) -> str:
     return "circuit" if webhook.circuit_until is not None else "backlog"
 
 
-def delivery_record(found: Tracked, webhook: Webhook, zone: ZoneInfo) -> dict[str, Any]:
+def delivery_record(found: Tracked, webhook: Webhook, zone: ZoneInfo) -> DeliveryRecord:
     """Return a delivery as answers show it."""
     last = found.logs[0] if found.logs else None
     return {
@@ -116,7 +139,7 @@ def delivery_record(found: Tracked, webhook: Webhook, zone: ZoneInfo) -> dict[st
     }
 
 
-def state_record(state: str, row: Delivery | None, webhook: Webhook, zone: ZoneInfo) -> dict[str, Any]:
+def state_record(state: str, row: Delivery | None, webhook: Webhook, zone: ZoneInfo) -> StateRecord:
     """Return what an answer says of the outbox: the state, why it is held, whether it is queued, when it is due."""
     due = None if row is None else row.next_attempt_at
     return {

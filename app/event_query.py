@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 from zoneinfo import ZoneInfo
 
 from peewee import fn
@@ -20,6 +20,7 @@ from app.models import Event, Grant
 from app.permissions import FORBIDDEN
 from app.query_fields import cursor_of, cursor_text, event_type_of, range_of
 from app.retention import DAY_MS
+from app.schema_hints import Date, EventId
 from app.text_search import contains
 
 NOT_FOUND = 250108
@@ -57,6 +58,20 @@ class EventFilter:
     viewer: str | None = None  # a user: only what he may see as the holder of grants
 
 
+class EventRecord(TypedDict):
+    """An accepted event. `error` says why its payload could not be built."""
+
+    id: EventId
+    type: str
+    projectId: str | None
+    repoName: str | None
+    resourceKey: str | None
+    userId: str | None
+    source: str | None
+    acceptedDate: Date
+    error: str | None
+
+
 class EventPage(NamedTuple):
     """Events, newest first, and where the next page begins; None where there is none."""
 
@@ -73,7 +88,7 @@ def filter_of(given: Mapping[str, str], frame: Frame) -> EventFilter:
     def text(field: str) -> str | None:
         return filled(field, given[field], LIMITS[field]) if field in given else None
 
-    start, end = range_of(given, frame.zone)
+    start, end = range_of(given, frame.zone, frame.now)
     end = frame.now if end is None else end
     return EventFilter(
         start=end - DAY_MS if start is None else start,
@@ -168,7 +183,7 @@ def following_text(page: EventPage) -> str | None:
     return None if page.following is None else cursor_text(str(page.following.accepted_at), page.following.event_id)
 
 
-def event_record(row: Event, zone: ZoneInfo) -> dict[str, Any]:
+def event_record(row: Event, zone: ZoneInfo) -> EventRecord:
     """Return an event as answers show it, without its payload."""
     return {
         "id": row.id,

@@ -89,7 +89,8 @@ PUBLISHABLE_TYPES: Final = frozenset(name for name, kind in EVENT_TYPES.items() 
 class Event(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     """An event as producers publish it, in bk-repo's shape (contract §5). Unknown keys, such as `topic`, are ignored.
 
-    `event_id` makes the publishing idempotent; where it is None or empty, the service makes an id.
+    `event_id` makes the publishing idempotent; where it is None or empty, the service makes an id. `traceparent` (W3C
+    Trace Context) says which trace the event belongs to, if not to that of the call; what is no such thing is ignored.
     """
 
     type: Annotated[str, msgspec.Meta(max_length=LIMITS["type"])]
@@ -100,6 +101,7 @@ class Event(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     data: dict[str, Any] | None = None
     source: Annotated[str, msgspec.Meta(max_length=LIMITS["source"])] | None = None
     event_id: Annotated[str, msgspec.Meta(max_length=LIMITS["eventId"])] | None = None
+    traceparent: Any = None
 
 
 _ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType(

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple, NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
 from app.authentication import Caller
@@ -12,12 +12,13 @@ from app.dates import to_iso
 from app.errors import BadRequest, NotFound, TooManyRequests
 from app.fields import INVALID
 from app.ids import new_id
-from app.job_request import KEY_HEADER, RESEND, JobFilters, JobRequest, filters_from
-from app.jobs import CANCELLED, PENDING, UNFINISHED, finish
+from app.job_request import KEY_HEADER, REPLAY, RESEND, RESENDABLE, JobFilters, JobRequest, filters_from
+from app.jobs import CANCELLED, FAILED, PENDING, RUNNING, SUCCEEDED, UNFINISHED, finish
 from app.models import Job
 from app.query_fields import cursor_of, cursor_text
 from app.recovery import require_sendable
 from app.registry import lock_webhooks
+from app.schema_hints import Date, Id, choice, said
 from app.statistics import Scope
 from app.webhooks import find_webhook
 
@@ -29,6 +30,34 @@ RETRY_AFTER_S = 10
 LIST_PARAMETERS = ("webHookId", "pageSize", "cursor")
 
 _ID = "[0-9a-f]{32}"
+
+
+class ShownFilters(TypedDict):
+    """What a job works on. `state` and `triggeredEvent` are a resend's, `type` is a replay's."""
+
+    startDate: Date | None
+    endDate: Date | None
+    state: NotRequired[list[Annotated[str, choice(*RESENDABLE)]]]
+    triggeredEvent: NotRequired[str | None]
+    type: NotRequired[str | None]
+
+
+class JobRecord(TypedDict):
+    """A bulk action."""
+
+    id: Id
+    kind: Annotated[str, choice(RESEND, REPLAY)]
+    webHookId: Id
+    state: Annotated[str, choice(PENDING, RUNNING, SUCCEEDED, CANCELLED, FAILED)]
+    total: Annotated[int | None, said("How many there are to look at, null where that is not known")]
+    done: Annotated[int, said("Deliveries made due")]
+    skipped: Annotated[int, said("Looked at and left alone")]
+    createdBy: str
+    createdDate: Date
+    lastModifiedDate: Date
+    finishedDate: Date | None
+    errorMsg: str | None
+    filters: ShownFilters
 
 
 class JobPage(NamedTuple):
@@ -102,7 +131,7 @@ def cancel_job(caller: Caller, job_id: str, now: int) -> Job:
     return job
 
 
-def job_record(job: Job, zone: ZoneInfo) -> dict[str, Any]:
+def job_record(job: Job, zone: ZoneInfo) -> JobRecord:
     """Return a job as answers show it."""
     return {
         "id": job.id,
@@ -121,8 +150,8 @@ def job_record(job: Job, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _shown(kind: str, filters: JobFilters, zone: ZoneInfo) -> dict[str, Any]:
-    dates = {
+def _shown(kind: str, filters: JobFilters, zone: ZoneInfo) -> ShownFilters:
+    dates: ShownFilters = {
         "startDate": None if filters.start is None else to_iso(filters.start, zone),
         "endDate": None if filters.end is None else to_iso(filters.end, zone),
     }

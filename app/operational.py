@@ -20,7 +20,8 @@ from app.event_types import (
     Event,
 )
 from app.matching import Webhook, WebhookIndex
-from app.payloads import Json, made_user
+from app.payload_types import TroubledWebhook
+from app.payloads import made_user
 
 USER: Final = "system"
 SOURCE: Final = "hookline"
@@ -125,8 +126,14 @@ def operational_event(
 
 def recipients(index: WebhookIndex, event: EventRow) -> list[Webhook]:
     """Return the webhooks that an operational event goes to: those it matches, but not the one that it is about."""
-    matched = index.match(Event(type=event.type, project_id=event.project_id, resource_key=event.resource_key))
-    return [webhook for webhook in matched if webhook.id != event.resource_key]
+    subject = Event(
+        type=event.type,
+        project_id=event.project_id,
+        resource_key=event.resource_key,
+        user_id=event.user_id,
+        source=event.source,
+    )
+    return [webhook for webhook in index.match(subject, event.payload) if webhook.id != event.resource_key]
 
 
 def _project_of(webhook: Webhook) -> str | None:
@@ -134,7 +141,7 @@ def _project_of(webhook: Webhook) -> str | None:
     return webhook.association_id.partition(":")[0] or None
 
 
-def _webhook(webhook: Webhook, health: Health, zone: ZoneInfo) -> Json:
+def _webhook(webhook: Webhook, health: Health, zone: ZoneInfo) -> TroubledWebhook:
     return {
         "id": webhook.id,
         "url": webhook.url,

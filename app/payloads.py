@@ -3,15 +3,16 @@
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
+from app import payload_types as types
 from app.errors import HooklineError
 from app.event_types import WEBHOOK_TEST, Event
 
 Json = dict[str, Any]
-Builder = Callable[[Event, Mapping[str, Any]], Json]
+Builder = Callable[[Event, Mapping[str, Any]], Mapping[str, object]]
 
 
 class PayloadError(HooklineError):
@@ -19,16 +20,19 @@ class PayloadError(HooklineError):
 
 
 def build_payload(event: Event, known_user: Mapping[str, Any] | None) -> bytes:
-    """Return the body for `event`, as JSON in UTF-8.
+    """Return `payload_of` as JSON in UTF-8. Raises PayloadError, and nothing else."""
+    return encode_payload(payload_of(event, known_user))
+
+
+def payload_of(event: Event, known_user: Mapping[str, Any] | None) -> Json:
+    """Return the body for `event` as an object. Raises PayloadError.
 
     `known_user` is the user object of `event.user_id`, None where the service knows no such user; one in the event's
-    data comes before it. Types that contract §6 does not list get `projectId, repoName, resourceKey, data`. Raises
-    PayloadError, and nothing else.
+    data comes before it. Types that contract §6 leaves out get `projectId, repoName, resourceKey, data`.
     """
     data = event.data or {}
-    payload = {"eventType": event.type, "user": _user(event, data, known_user)}
-    payload.update(_BUILDERS.get(event.type, _as_published)(event, data))
-    return _encode(payload)
+    built = _BUILDERS.get(event.type, _as_published)(event, data)
+    return {"eventType": event.type, "user": _user(event, data, known_user), **built}
 
 
 def build_test_payload(webhook: Mapping[str, Any], user: Mapping[str, Any]) -> bytes:
@@ -37,7 +41,7 @@ def build_test_payload(webhook: Mapping[str, Any], user: Mapping[str, Any]) -> b
     Raises PayloadError where one of them is no JSON.
     """
     made = made_user(str(user.get("userId") or ""))
-    return _encode({"eventType": WEBHOOK_TEST, "user": {**made, **user}, "webHook": webhook})
+    return encode_payload({"eventType": WEBHOOK_TEST, "user": {**made, **user}, "webHook": webhook})
 
 
 def raw_event(event: Event) -> bytes:
@@ -53,7 +57,8 @@ def raw_event(event: Event) -> bytes:
         return raw_event(msgspec.structs.replace(event, data=None))
 
 
-def _encode(payload: Json) -> bytes:
+def encode_payload(payload: Json) -> bytes:
+    """Return `payload` as JSON in UTF-8. Raises PayloadError where no JSON can hold it."""
     try:
         return msgspec.json.encode(payload)
     except UnicodeEncodeError as error:
@@ -71,7 +76,7 @@ def _user(event: Event, data: Mapping[str, Any], known_user: Mapping[str, Any] |
     return made_user(event.user_id or "") if known_user is None else known_user
 
 
-def made_user(user_id: str) -> Json:
+def made_user(user_id: str) -> types.User:
     """Return the `user` object made up from an id alone (contract §6)."""
     return {
         "userId": user_id,
@@ -84,30 +89,30 @@ def made_user(user_id: str) -> Json:
     }
 
 
-def _project_event(event: Event, data: Mapping[str, Any]) -> Json:
-    given = _object(data, "project")
+def _project_event(event: Event, data: Mapping[str, Any]) -> types.ProjectEvent:
+    given = cast("types.Project | None", _object(data, "project"))
     return {"project": {"name": _project(event)} if given is None else given}
 
 
-def _repository_event(event: Event, data: Mapping[str, Any]) -> Json:
-    given = _object(data, "repository")
+def _repository_event(event: Event, data: Mapping[str, Any]) -> types.RepositoryEvent:
+    given = cast("types.Repository | None", _object(data, "repository"))
     return {"repository": {"projectId": _project(event), "name": _repo(event)} if given is None else given}
 
 
-def _repository_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+def _repository_deleted(event: Event, data: Mapping[str, Any]) -> types.RepositoryDeleted:
     return {"projectId": _project(event), "repoName": _repo(event)}
 
 
-def _node_event(event: Event, data: Mapping[str, Any]) -> Json:
+def _node_event(event: Event, data: Mapping[str, Any]) -> types.NodeEvent:
     return {"node": _node_at_resource_key(event, data)}
 
 
-def _node_renamed(event: Event, data: Mapping[str, Any]) -> Json:
+def _node_renamed(event: Event, data: Mapping[str, Any]) -> types.NodeRenamed:
     location = _location(_project(event), _repo(event), _text(data, "newFullPath"))
     return {"node": _node_moved_to(location, event, data), "oldFullPath": _resource_key(event)}
 
 
-def _node_transferred(event: Event, data: Mapping[str, Any]) -> Json:
+def _node_transferred(event: Event, data: Mapping[str, Any]) -> types.NodeTransferred:
     location = _location(_text(data, "dstProjectId"), _text(data, "dstRepoName"), _text(data, "dstFullPath"))
     return {
         "node": _node_moved_to(location, event, data),
@@ -117,33 +122,32 @@ def _node_transferred(event: Event, data: Mapping[str, Any]) -> Json:
     }
 
 
-def _node_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+def _node_deleted(event: Event, data: Mapping[str, Any]) -> types.NodeDeleted:
     return {"projectId": _project(event), "repoName": _repo(event), "fullPath": _resource_key(event)}
 
 
-def _metadata_saved(event: Event, data: Mapping[str, Any]) -> Json:
+def _metadata_saved(event: Event, data: Mapping[str, Any]) -> types.MetadataSaved:
     metadata = _required(data, "metadata")
     if not isinstance(metadata, dict | list):
         raise PayloadError("data.metadata is not an object or a list")
     return {"node": _node_at_resource_key(event, data), "metedata": metadata}
 
 
-def _metadata_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+def _metadata_deleted(event: Event, data: Mapping[str, Any]) -> types.MetadataDeleted:
     keys = _required(data, "keys")
     if not isinstance(keys, list):
         raise PayloadError("data.keys is not a list")
     return {"node": _node_at_resource_key(event, data), "deletedMetedataKeys": keys}
 
 
-def _version_event(event: Event, data: Mapping[str, Any]) -> Json:
-    version = data.get("version")
-    return {
-        "packageKey": _text(data, "packageKey"),
-        "packageVersion": version if isinstance(version, dict) else {"name": _text(data, "packageVersion")},
-    }
+def _version_event(event: Event, data: Mapping[str, Any]) -> types.VersionEvent:
+    key, given = _text(data, "packageKey"), data.get("version")
+    if isinstance(given, dict):
+        return {"packageKey": key, "packageVersion": cast(types.PackageVersion, given)}
+    return {"packageKey": key, "packageVersion": {"name": _text(data, "packageVersion")}}
 
 
-def _version_deleted(event: Event, data: Mapping[str, Any]) -> Json:
+def _version_deleted(event: Event, data: Mapping[str, Any]) -> types.VersionDeleted:
     return {
         "projectId": _project(event),
         "repoName": _repo(event),
@@ -152,14 +156,14 @@ def _version_deleted(event: Event, data: Mapping[str, Any]) -> Json:
     }
 
 
-def _scan_event(event: Event, data: Mapping[str, Any]) -> Json:
+def _scan_event(event: Event, data: Mapping[str, Any]) -> types.ScanEvent:
     _required(data, "task")
-    return {"task": _object(data, "task")}
+    return {"task": _object(data, "task") or {}}
 
 
-def _as_published(event: Event, data: Mapping[str, Any]) -> Json:
-    where = {"projectId": event.project_id, "repoName": event.repo_name, "resourceKey": event.resource_key}
-    return {**where, "data": event.data}
+def _as_published(event: Event, data: Mapping[str, Any]) -> types.OtherEvent:
+    where = event.project_id, event.repo_name, event.resource_key
+    return {"projectId": where[0], "repoName": where[1], "resourceKey": where[2], "data": event.data}
 
 
 _BUILDERS: Final[Mapping[str, Builder]] = MappingProxyType(
@@ -185,18 +189,18 @@ _BUILDERS: Final[Mapping[str, Builder]] = MappingProxyType(
 )
 
 
-def _node_at_resource_key(event: Event, data: Mapping[str, Any]) -> Json:
+def _node_at_resource_key(event: Event, data: Mapping[str, Any]) -> types.Node:
     """Return the node of `data`; what that leaves out comes from the event's own path and user."""
     location = _location(_project(event), _repo(event), _resource_key(event))
-    return {**location, **_defaults(event), **(_object(data, "node") or {})}
+    return cast(types.Node, {**location, **_defaults(event), **(_object(data, "node") or {})})
 
 
-def _node_moved_to(location: Json, event: Event, data: Mapping[str, Any]) -> Json:
+def _node_moved_to(location: types.Location, event: Event, data: Mapping[str, Any]) -> types.Node:
     """Return the node of `data` at its new location, whatever location the producer may have read before."""
-    return {**location, **_defaults(event), **(_object(data, "node") or {}), **location}
+    return cast(types.Node, {**location, **_defaults(event), **(_object(data, "node") or {}), **location})
 
 
-def _location(project_id: str, repo_name: str, full_path: str) -> Json:
+def _location(project_id: str, repo_name: str, full_path: str) -> types.Location:
     bare = full_path.rstrip("/")  # a folder may be written with a slash at its end
     parent, _, name = bare.rpartition("/")
     return {"projectId": project_id, "repoName": repo_name, "fullPath": full_path, "path": f"{parent}/", "name": name}

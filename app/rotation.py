@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from app.authentication import Caller
 from app.database import repeat_on_conflict, write_transaction
@@ -12,11 +12,13 @@ from app.errors import BadRequest
 from app.fields import INVALID
 from app.models import Webhook
 from app.registry import lock_webhooks, raise_version
+from app.schema_hints import Date, choice, said
 from app.services import Services
 from app.signing import (
     MAX_SECRET_BYTES,
     MIN_SECRET_BYTES,
     PREFIX,
+    SCHEMES,
     V1,
     new_secret,
     public_key,
@@ -31,12 +33,32 @@ MAX_OVERLAP_HOURS = 168
 log = logging.getLogger(__name__)
 
 
-def show_secrets(services: Services, row: Webhook, now: int) -> dict[str, Any]:
+class ShownSecret(TypedDict):
+    """What verifies signatures: a secret to share, or the public key of a pair."""
+
+    signing: Annotated[str, choice(*SCHEMES)]
+    secret: Annotated[str | None, said("whsec_ and base64, null with v1a")]
+    publicKey: Annotated[str | None, said("whpk_ and base64, null with v1")]
+
+
+class PreviousSecret(ShownSecret):
+    """The one before, while it signs too."""
+
+    validUntil: Date
+
+
+class ShownSecrets(ShownSecret):
+    """What verifies the signatures of a webhook's deliveries."""
+
+    previous: PreviousSecret | None
+
+
+def show_secrets(services: Services, row: Webhook, now: int) -> ShownSecrets:
     """Return what a receiver verifies by, at `now`: the secret or the public key, and the one before while it signs.
 
     The private key of a pair is never shown.
     """
-    previous = None
+    previous: PreviousSecret | None = None
     if row.previous_secret and row.previous_until > now:
         until = to_iso(row.previous_until, services.settings.timezone)
         previous = {**_shown(services.vault.decrypt(row.previous_secret)), "validUntil": until}
@@ -45,7 +67,7 @@ def show_secrets(services: Services, row: Webhook, now: int) -> dict[str, Any]:
 
 def rotate_secret(
     services: Services, caller: Caller, webhook_id: str, raw: Mapping[str, Any], now: int
-) -> dict[str, Any]:
+) -> ShownSecrets:
     """Give a webhook a new secret of its scheme, and return what `show_secrets` does.
 
     `raw["overlapHours"]` says how long the one before signs too. `raw["secret"]` brings a `v1` secret along; the
@@ -97,7 +119,7 @@ def _own_secret(value: object) -> str | None:
     return value
 
 
-def _shown(secret: str) -> dict[str, Any]:
+def _shown(secret: str) -> ShownSecret:
     scheme = scheme_of(secret)
     if scheme == V1:
         return {"signing": scheme, "secret": secret, "publicKey": None}

@@ -37,10 +37,14 @@ def caller() -> Caller:
     return cast(Caller, g.caller)
 
 
-def authenticate() -> None:
-    """Find out who makes the request, before any view of the API. Raises Unauthenticated or TooManyRequests."""
+def credentials() -> Credentials:
+    """Return what the request says about its caller."""
     environ = request.environ
-    given = Credentials(
+    return Credentials(
         environ.get("HTTP_AUTHORIZATION"), environ.get("HTTP_X_BKREPO_UID"), environ.get("REMOTE_ADDR", "")
     )
-    g.caller = context().authenticator.authenticate(given, now_ms())
+
+
+def authenticate() -> None:
+    """Find out who makes the request, before any view of the API. Raises Unauthenticated or TooManyRequests."""
+    g.caller = context().authenticator.authenticate(credentials(), now_ms())

@@ -1,7 +1,5 @@
 """Deliveries: where they are, and having them sent again, one or many."""
 
-from typing import Any
-
 from flask import Blueprint, Response, request
 
 from app.api.body import read_object
@@ -11,6 +9,7 @@ from app.api.params import query_parameters
 from app.clock import now_ms
 from app.delivery_query import (
     PARAMETERS,
+    DetailedDelivery,
     detailed_record,
     filter_of,
     find_delivery,
@@ -102,6 +101,6 @@ def _asked_for(given: dict[str, str]) -> Webhook:
     return find_webhook(caller(), webhook_id, with_deleted=True)
 
 
-def _shown(delivery_id: str) -> dict[str, Any]:
+def _shown(delivery_id: str) -> DetailedDelivery:
     found, webhook = find_delivery(caller(), delivery_id)
     return detailed_record(found, webhook, services().settings.timezone)

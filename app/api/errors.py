@@ -15,7 +15,7 @@ UNEXPECTED = 250102
 CHALLENGE = 'Basic realm="Hookline", charset="UTF-8"'
 
 # What Flask and Werkzeug refuse by themselves: status -> (code, reason)
-_REFUSED = {
+REFUSED = {
     404: (250108, "resource_not_found"),
     405: (250112, "method_not_allowed"),
     411: (250105, "length_required"),
@@ -54,7 +54,7 @@ def refused(error: HTTPException) -> Response:
     status = error.code or 500
     if status >= 500:
         return _unexpected(error)
-    code, reason = _REFUSED.get(status, _UNREADABLE)
+    code, reason = REFUSED.get(status, _UNREADABLE)
     allowed = {name: value for name, value in error.get_headers() if name == "Allow"}
     return err(status, code, reason, params={}, headers=allowed)
 

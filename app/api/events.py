@@ -1,17 +1,18 @@
 """Events: they come in (contract §5), can be found again, and replayed to webhooks that missed them."""
 
-import logging
-
 from flask import Blueprint, Response, request
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import PathConverter
 
 from app.api.body import read_batch, read_object
+from app.api.cloudevents import is_cloud_event, read_cloud_events
 from app.api.context import authenticate, caller, services
 from app.api.envelope import ok
 from app.api.params import query_parameters
+from app.api.tracing import origin
 from app.clock import now_ms
 from app.delivery_status import deliveries_of, delivery_record, manageable
+from app.event_catalogue import catalogue
 from app.event_query import (
     PARAMETERS,
     event_record,
@@ -29,8 +30,6 @@ from app.job_request import KEY_HEADER, replay_request
 from app.log_query import Frame
 from app.query_fields import page_size_of
 from app.webhooks import trigger_types
-
-log = logging.getLogger(__name__)
 
 events = Blueprint("events", __name__, url_prefix="/webhook/api/event")
 events.before_request(authenticate)
@@ -52,8 +51,7 @@ def _add_converter(state: BlueprintSetupState) -> None:
 def publish() -> Response:
     """Accept one event or a batch, all or none."""
     require_publisher(caller())
-    published = services().publisher.publish(_read_events(), now_ms())
-    log.debug("accepted=%d duplicates=%d matched=%d", published.accepted, published.duplicates, published.matched)
+    published = services().publisher.publish(_read_events(), now_ms(), origin(_way_in()))
     data = {
         "accepted": published.accepted,
         "duplicates": published.duplicates,
@@ -72,6 +70,12 @@ def list_() -> Response:
     page = page_of_events(wanted, page_size_of(given), position_of(given))
     records = [event_record(row, services().settings.timezone) for row in page.events]
     return ok({"records": records, "nextCursor": following_text(page)})
+
+
+@events.get("/types")
+def types() -> Response:
+    """Show the event types: what they tell and require, and what receivers get."""
+    return ok(catalogue(services().settings.extra_event_types))
 
 
 @events.get("/<event_id:event_id>")
@@ -96,12 +100,18 @@ def replay() -> Response:
     return ok(job_record(start_job(caller(), asked, now), services().settings.timezone), 202)
 
 
+def _way_in() -> str:
+    return "cloudevents" if is_cloud_event() else "http"
+
+
 def _frame(now: int) -> Frame:
     settings = services().settings
     return Frame(settings.timezone, now, trigger_types(settings))
 
 
 def _read_events() -> list[Event]:
-    values, is_list = read_batch()
     known = trigger_types(services().settings)
+    if is_cloud_event():
+        return read_cloud_events(known)
+    values, is_list = read_batch()
     return [read_event(value, known, f"[{index}]" if is_list else "") for index, value in enumerate(values)]

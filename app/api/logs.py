@@ -8,6 +8,7 @@ from app.api.params import query_parameters
 from app.clock import now_ms
 from app.log_json import log_record, seed_row
 from app.log_query import PARAMETERS, Frame, filter_of, place_of
+from app.log_search import find_log
 from app.logs import newest_logs, page_of_logs
 from app.webhooks import find_webhook, trigger_types
 
@@ -24,6 +25,13 @@ def list_(webhook_id: str) -> Response:
         return _page(webhook_id, given)
     zone = services().settings.timezone
     return ok([seed_row(entry, zone) for entry in newest_logs(webhook_id, now_ms())])
+
+
+@logs.get("/<log_id>")
+def get(log_id: str) -> Response:
+    """Show a log."""
+    entry, _ = find_log(caller(), log_id)
+    return ok(log_record(entry, services().settings.timezone))
 
 
 def _page(webhook_id: str, given: dict[str, str]) -> Response:

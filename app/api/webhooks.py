@@ -9,8 +9,9 @@ from app.api.body import read_object
 from app.api.context import authenticate, caller, services
 from app.api.envelope import ok
 from app.api.params import query_parameters
+from app.api.tracing import origin
+from app.by_hand import retry_log, send_test
 from app.clock import now_ms
-from app.delivery import retry_log, send_test
 from app.fields import one_of, pick, required
 from app.log_json import log_record
 from app.log_search import find_log
@@ -79,7 +80,7 @@ def test(webhook_id: str) -> Response:
     """Send WEBHOOK_TEST now, and show the log of it."""
     _refuse_head()
     shown = show(services(), find_webhook(caller(), webhook_id))
-    return _answer_log(send_test(services(), webhook_id, shown, caller().user_id or "", now_ms()))
+    return _answer_log(send_test(services(), webhook_id, shown, origin("http"), now_ms()))
 
 
 @webhooks.route("/retry/<log_id>", methods=["GET", "POST"])

@@ -9,11 +9,13 @@ from functools import cache
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.accounts import hash_password
 from app.models import AccessKey, Grant, User, Webhook
+from tests.api.described import DescribedClient
 
 PASSWORD = "correct horse"
 # name -> administrator?
@@ -69,6 +71,12 @@ NEW = {
     "association_type": "REPO",
     "association_id": "p:r",
 }
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test calls here, the OpenAPI document must be right about it."""
+    monkeypatch.setattr(Flask, "test_client_class", DescribedClient)
 
 
 @pytest.fixture

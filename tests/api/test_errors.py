@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from app.api.tracing import trace_id_of
+from app.traceparent import trace_id_of
 from app.authentication import Authenticator
 from app.errors import DatabaseUnavailable
 from app.models import Counter, User, Webhook, database

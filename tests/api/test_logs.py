@@ -1,4 +1,4 @@
-"""GET /webhook/api/log/list/{webHookId}: the seed document's rows, and pages by filter."""
+"""GET /webhook/api/log/list/{webHookId}: the seed document's rows, and pages by filter; and one log."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def write_log(webhook_id: str, at: int, **columns: Any) -> str:
     row = {
         "id": log_id,
         "webhook_id": webhook_id,
-        "delivery_id": "d",
+        "delivery_id": "d" * 32,
         "attempt": 1,
         "url": "http://receiver.example/hook",
         "triggered_event": "NODE_CREATED",
@@ -38,7 +38,7 @@ def write_log(webhook_id: str, at: int, **columns: Any) -> str:
         "requested_at": at,
         "error": "the receiver answered 500",
         "next_attempt_at": at + 5_000,
-        "timing": '{"dns":12,"connect":0,"tls":null}',
+        "timing": '{"dns":12,"connect":0,"tls":null,"firstByte":null,"total":12}',
     }
     WebhookLog.insert(**row | columns).execute()
     return log_id
@@ -99,10 +99,10 @@ def test_a_page_has_records_with_their_own_types(admin: Api) -> None:
         "requestTime": "2021-12-27T00:00:00.123",
         "errorMsg": "the receiver answered 500",
         "eventId": f"event-{log_id}",
-        "deliveryId": "d",
+        "deliveryId": "d" * 32,
         "attempt": 1,
         "nextAttemptTime": "2021-12-27T00:00:05.123",
-        "timing": {"dns": 12, "connect": 0, "tls": None},
+        "timing": {"dns": 12, "connect": 0, "tls": None, "firstByte": None, "total": 12},
     }
 
 
@@ -127,6 +127,24 @@ def test_the_default_window_is_three_months(admin: Api) -> None:
     recent = write_log(webhook_id, now - 88 * DAY)
     write_log(webhook_id, now - 93 * DAY)
     assert ids_of(admin.data("GET", f"/log/list/{webhook_id}?pageNumber=1")) == [recent]
+
+
+def test_a_range_may_be_how_long_ago(admin: Api) -> None:
+    webhook_id, now = admin.create(), now_ms()
+    for age_ms in (30_000, 3_600_000):
+        write_log(webhook_id, now - age_ms)
+    assert admin.data("GET", f"/log/list/{webhook_id}?startDate=10m")["totalRecords"] == 1
+    assert admin.data("GET", f"/log/list/{webhook_id}?startDate=2h&endDate=10m")["totalRecords"] == 1
+
+
+def test_one_log_is_shown_to_those_who_manage_its_webhook(admin: Api, as_user: Callable[[str], Api]) -> None:
+    webhook_id = admin.create()
+    log_id = write_log(webhook_id, AT)
+    [record] = admin.data("GET", f"/log/list/{webhook_id}?endDate=2021-12-28T00:00:00")["records"]
+    assert as_user("repo-manager").data("GET", f"/log/{log_id}") == record
+    for caller, wanted in ((as_user("outsider"), log_id), (admin, "0" * 32)):
+        answer = caller("GET", f"/log/{wanted}")
+        assert (answer.status_code, answer.json["code"]) == (404, 251402)
 
 
 def test_both_ends_of_the_range_belong_to_it(admin: Api) -> None:
