@@ -17,6 +17,7 @@ from app.log_tail import FIRST_MS, STATUSES, News, Tail, TailFilter, follow, sco
 from app.permissions import FORBIDDEN
 from app.query_fields import event_type_of
 from app.readers import RETRY_AFTER_S, Place
+from app.sse import message
 from app.statistics import Scope
 from app.ui.pages import page
 from app.ui.section import section
@@ -83,12 +84,6 @@ def _messages(following: Iterator[News | None]) -> Iterator[str]:
             yield message("beat", now_ms())
         else:
             yield message("logs", news.at, render_template("tail/rows.html", news=news))
-
-
-def message(name: str, at: int, text: str = "") -> str:
-    """Return an event; whoever comes back with its id gets what was new after `at`. Pure."""
-    lines = text.splitlines() or [""]
-    return "\n".join((f"id: {at}", f"event: {name}", *(f"data: {line}" for line in lines), "", ""))
 
 
 def _scope_now(wanted: TailFilter, kept: str) -> Scope:

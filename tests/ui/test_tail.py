@@ -14,7 +14,7 @@ from app.ids import id_at
 from app.models import FAIL, User
 from app.readers import Readers
 from app.services import Services
-from app.ui.tail import message
+from app.sse import message
 from tests.rows import log, webhook
 from tests.ui.conftest import Pages, text_of
 
