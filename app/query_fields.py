@@ -10,6 +10,7 @@ from app.dates import from_iso
 from app.errors import BadRequest
 from app.fields import EMPTY, INVALID, filled
 from app.messages import shown
+from config.settings import parse_duration_ms
 
 DEFAULT_PAGE_SIZE = 20
 MAX_PAGE_SIZE = 1_000
@@ -17,7 +18,7 @@ MAX_PAGE_SIZE = 1_000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _MAX_DATE = 64
-_MAX_CURSOR = 1_024
+MAX_CURSOR = 1_024
 
 
 class Range(NamedTuple):
@@ -27,16 +28,19 @@ class Range(NamedTuple):
     end: int | None
 
 
-def range_of(given: Mapping[str, Any], zone: ZoneInfo) -> Range:
+def range_of(given: Mapping[str, Any], zone: ZoneInfo, now: int | None = None) -> Range:
     """Return what `startDate` and `endDate` say."""
-    found = Range(date_of(given, "startDate", zone), date_of(given, "endDate", zone))
+    found = Range(date_of(given, "startDate", zone, now), date_of(given, "endDate", zone, now))
     if found.start is not None and found.end is not None and found.start > found.end:
         raise BadRequest(INVALID, "dates_reversed", field="startDate", other="endDate")
     return found
 
 
-def date_of(given: Mapping[str, Any], field: str, zone: ZoneInfo) -> int | None:
-    """Return a local date-time in `zone` as milliseconds UTC, None where it is not given."""
+def date_of(given: Mapping[str, Any], field: str, zone: ZoneInfo, now: int | None = None) -> int | None:
+    """Return a local date-time in `zone` as milliseconds UTC, None where it is not given.
+
+    With `now` it may also be how long before that, such as `10m`.
+    """
     value = given.get(field)
     if value is None:
         return None
@@ -44,8 +48,12 @@ def date_of(given: Mapping[str, Any], field: str, zone: ZoneInfo) -> int | None:
     try:
         if _DATE.fullmatch(text):
             return from_iso(text, zone)
+        if now is not None:
+            return max(now - parse_duration_ms(text), 0)
     except (ValueError, OverflowError):
         pass
+    if now is not None:
+        raise BadRequest(INVALID, "date_or_age", field=field)
     raise BadRequest(INVALID, "date_form", field=field)
 
 
@@ -80,14 +88,14 @@ def cursor_text(*parts: str) -> str:
     return base64.urlsafe_b64encode("\n".join(parts).encode()).decode().rstrip("=")
 
 
-def cursor_of(given: Mapping[str, str], *forms: str) -> list[str] | None:
-    """Return the parts of `cursor`, each in the form of its regular expression, None where it is not given."""
-    text = given.get("cursor")
+def cursor_of(given: Mapping[str, str], *forms: str, field: str = "cursor") -> list[str] | None:
+    """Return the parts of a cursor, each in the form of its regular expression, None where it is not given."""
+    text = given.get(field)
     if text is None:
         return None
-    parts = _decoded(filled("cursor", text, _MAX_CURSOR)).split("\n")
+    parts = _decoded(filled(field, text, MAX_CURSOR)).split("\n")
     if len(parts) != len(forms) or not all(re.fullmatch(*pair) for pair in zip(forms, parts, strict=True)):
-        raise BadRequest(INVALID, "invalid", field="cursor")
+        raise BadRequest(INVALID, "invalid", field=field)
     return parts
 
 

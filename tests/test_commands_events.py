@@ -61,7 +61,7 @@ def test_it_shows_what_was_rejected_and_why(run: Run) -> None:
     assert header.split() == ["id", "received", "reason", "event"]
     assert newest.split()[:2] == [second, "2021-12-27T00:00:00.124"]
     assert [word in oldest for word in (first, "type: unknown_type", '"IMAGE_SIGNED"', "😀")] == [True] * 4
-    assert result.stderr == "2 of 2 shown. Mend and accept: hookline events retry ID\n"
+    assert result.stderr == "2 of 2 shown. Mend and accept: hookline event retry ID\n"
 
 
 def test_a_table_shows_the_beginning_of_a_long_event_and_no_control_characters(run: Run) -> None:

@@ -53,6 +53,15 @@ def test_what_is_no_date_is_refused(value: Any, code: int) -> None:
     assert (caught.value.code, caught.value.params["field"]) == (code, "startDate")
 
 
+def test_a_date_may_be_how_long_before_a_given_now() -> None:
+    assert date_of({"d": "2h"}, "d", UTC, AT) == AT - 7_200_000
+    assert date_of({"d": "999999999d"}, "d", UTC, AT) == 0
+    assert range_of({"startDate": "10m", "endDate": "5m"}, UTC, AT) == Range(AT - 600_000, AT - 300_000)
+    for text in ("10", "-1m", "m", "1.5h"):
+        with pytest.raises(BadRequest, match="date_or_age"):
+            date_of({"d": text}, "d", UTC, AT)
+
+
 def test_a_range_may_be_open_but_not_reversed() -> None:
     assert range_of({}, UTC) == Range(None, None)
     one_moment = {"startDate": "2021-12-27T00:00:00", "endDate": "2021-12-27T00:00:00"}

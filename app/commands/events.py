@@ -1,16 +1,14 @@
-"""`hookline events`: events from the queue that could not be accepted."""
+"""`hookline event rejected`, `retry` and `discard`: events from the queue that could not be accepted."""
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
 
 from app.clock import now_ms
 from app.commands.options import data_option, open_database
+from app.commands.output import Columns, print_table
 from app.dates import to_iso
 from app.errors import OperatorError
 from app.ingest import accept_rejected
@@ -21,15 +19,16 @@ from config.settings import Settings
 
 SHOWN = 100
 WIDTH = 120  # characters of an event in the table
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")  # which a terminal might obey
+
+LISTED: Columns = {
+    "id": lambda row: row.id,
+    "received": lambda row: row.received_at,
+    "reason": lambda row: row.reason[:WIDTH],
+    "event": lambda row: row.raw[:WIDTH],
+}
 
 
-@click.group()
-def events() -> None:
-    """Look after events that came by way of Redis."""
-
-
-@events.command()
+@click.command()
 @click.option("--limit", type=click.IntRange(1, 100_000), default=SHOWN, show_default=True, help="The newest so many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with the whole event as it came.")
 @data_option
@@ -42,13 +41,13 @@ def rejected(settings: Settings, limit: int, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(_shown(row, settings), ensure_ascii=False))
     elif rows:
-        _print_table(rows, settings)
-        click.echo(f"{len(rows)} of {total} shown. Mend and accept: hookline events retry ID", err=True)
+        print_table(rows, {**LISTED, "received": lambda row: to_iso(row.received_at, settings.timezone)})
+        click.echo(f"{len(rows)} of {total} shown. Mend and accept: hookline event retry ID", err=True)
     else:
         click.echo("No event was rejected.")
 
 
-@events.command()
+@click.command()
 @click.argument("ids", nargs=-1, metavar="ID...")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @data_option
@@ -62,7 +61,7 @@ def retry(settings: Settings, ids: Sequence[str], everything: bool) -> None:
     click.echo(f"{accepted} of {len(rows)} accepted.")
 
 
-@events.command()
+@click.command()
 @click.argument("ids", nargs=-1, metavar="ID...")
 @click.option("--all", "everything", is_flag=True, help="All of them.")
 @data_option
@@ -102,11 +101,3 @@ def _shown(row: RejectedEvent, settings: Settings) -> dict[str, Any]:
         "reason": row.reason,
         "event": row.raw,
     }
-
-
-def _print_table(rows: Iterable[RejectedEvent], settings: Settings) -> None:
-    table = Table(Column("id", no_wrap=True), "received", "reason", "event", box=None, pad_edge=False)
-    for row in rows:
-        reason, event = (_CONTROL.sub("\ufffd", text[:WIDTH]) for text in (row.reason, row.raw))
-        table.add_row(row.id, to_iso(row.received_at, settings.timezone), reason, event)
-    Console(markup=False).print(table)

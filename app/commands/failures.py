@@ -1,6 +1,16 @@
 """Failures as one line for a person."""
 
+import peewee
 import requests
+from hookline_client import HooklineError as CallFailed
+
+from app.errors import HooklineError
+from config.settings import SettingsError
+
+
+def is_expected(error: Exception) -> bool:
+    """Return whether whoever runs a command can act upon `error`, as upon a server that is away; a bug is not."""
+    return isinstance(error, HooklineError | SettingsError | CallFailed | OSError | peewee.DatabaseError)
 
 
 def describe(error: Exception) -> str:
