@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.options import DEFAULT_SERVER
+from app.commands.calling import DEFAULT_SERVER
 from config.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 COMMAND_VARIABLES = {
+    "HOOKLINE_PROFILE",
+    "HOOKLINE_CA_FILE",
     "HOOKLINE_SERVER",
     "HOOKLINE_USER",
     "HOOKLINE_PASSWORD",

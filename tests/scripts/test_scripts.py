@@ -18,6 +18,7 @@ SHELL_SCRIPTS = (
     "scripts/test",
     "scripts/lint",
     "scripts/format",
+    "scripts/docs",
     "scripts/explain",
     "scripts/screenshots",
     "scripts/vendor",
@@ -43,7 +44,9 @@ def project(tmp_path: Path) -> Path:
     """Return a copy of what the bootstrap reads, in a directory with a space in its name."""
     project = tmp_path / "my project"
     (project / "scripts").mkdir(parents=True)
-    shutil.copy(ROOT / "pyproject.toml", project)
+    (project / "app" / "client").mkdir(parents=True)
+    for name in "pyproject.toml", "app/client/pyproject.toml":
+        shutil.copy(ROOT / name, project / name)
     shutil.copy(ROOT / "scripts" / "_env", project / "scripts")
     return project
 
