@@ -1,6 +1,7 @@
 """Events from callers: who may publish, and the check of what they give, with errors as answers have them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from app.accounts import PUBLISH_SCOPE
 from app.authentication import Caller
@@ -29,19 +30,21 @@ def require_publisher(caller: Caller) -> None:
         raise Forbidden(FORBIDDEN, "publish_forbidden")
 
 
-def read_event(value: object, known: Collection[str], where: str = "") -> Event:
+def read_event(
+    value: object, known: Collection[str], where: str = "", *, names: Mapping[str, str] = MappingProxyType({})
+) -> Event:
     """Return a decoded JSON value as an event of one of the types `known`.
 
-    Raises BadRequest naming the field, after `where` the event stands in a batch.
+    Raises BadRequest naming the field, after `where` the event stands in a batch. `names` are those by which the caller
+    knows the fields, where they are others.
     """
     try:
         return event_from(value, known)
     except InvalidEvent as error:
-        raise _refusal(error, value, where) from error
+        raise _refusal(error, value, f"{where}.{names.get(error.field, error.field)}".strip(".") or "body") from error
 
 
-def _refusal(error: InvalidEvent, value: object, where: str) -> BadRequest:
-    field = f"{where}.{error.field}".strip(".") or "body"
+def _refusal(error: InvalidEvent, value: object, field: str) -> BadRequest:
     if isinstance(value, dict) and error.reason == "unknown_type":
         return BadRequest(INVALID, "trigger_unknown", field=field, value=shown(value["type"]))
     code, reason = _REASONS[error.reason]

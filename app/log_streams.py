@@ -14,9 +14,9 @@ from peewee import SQL
 from app.authentication import Caller
 from app.ids import first_id_at
 from app.log_counts import with_status
-from app.models import ERROR, FAIL, SUCCESS, Event, Webhook, WebhookLog, database
+from app.logs import holds_text
+from app.models import ERROR, FAIL, SUCCESS, Webhook, WebhookLog, database
 from app.permissions import PROJECT, REPO, visible
-from app.text_search import contains
 
 AFTER_ALL = "g"  # an id that comes after all others
 FAILURES = "failures"  # FAIL and ERROR
@@ -163,5 +163,5 @@ def _filters(wanted: LogSearch) -> list[Any]:
     if wanted.delivery_id is not None:
         conditions.append(WebhookLog.delivery_id == wanted.delivery_id)
     if wanted.text is not None:
-        conditions.append(contains(Event.payload, wanted.text) | contains(WebhookLog.response_body, wanted.text))
+        conditions.append(holds_text(wanted.text))
     return conditions

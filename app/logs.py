@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from peewee import JOIN, fn
@@ -19,7 +21,10 @@ _ID = re.compile("[0-9a-f]{32}")
 
 
 class LogEntry(NamedTuple):
-    """A log and the request's payload, which the event keeps; for an ERROR that is the raw event."""
+    """A log and the request's payload, which the event keeps where the webhook's format is the default one.
+
+    For an ERROR it is what the event keeps: the raw event, or the payload that the webhook's template failed on.
+    """
 
     log: WebhookLog
     payload: str
@@ -75,8 +80,14 @@ def page_of_logs(wanted: LogFilter, number: int, size: int) -> Page:
     return Page(total, _entries(_joined().where(WebhookLog.id.in_(chosen)).order_by(WebhookLog.id.desc())))
 
 
+def holds_text(text: str) -> Any:
+    """Return the condition that a log, joined with its event, has `text` in the payload or the answer's body."""
+    places = (Event.payload, WebhookLog.request_payload, WebhookLog.response_body)
+    return reduce(or_, [contains(place, text) for place in places])
+
+
 def _joined() -> Any:
-    payload = Event.payload.alias("payload")
+    payload = fn.COALESCE(WebhookLog.request_payload, Event.payload).alias("payload")
     return WebhookLog.select(WebhookLog, payload).join(Event, JOIN.LEFT_OUTER, on=WebhookLog.event_id == Event.id)
 
 
@@ -111,5 +122,5 @@ def _conditions(wanted: LogFilter, start: int, end: int) -> list[Any]:
     if wanted.event_id is not None:
         conditions.append(WebhookLog.event_id == wanted.event_id)
     if wanted.text is not None:
-        conditions.append(contains(Event.payload, wanted.text) | contains(WebhookLog.response_body, wanted.text))
+        conditions.append(holds_text(wanted.text))
     return conditions
