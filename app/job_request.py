@@ -54,7 +54,7 @@ def filters_from(text: str) -> JobFilters:
 
 def resend_request(body: Mapping[str, Any], key: str | None, frame: Frame) -> JobRequest:
     """Return what `POST /delivery/resend` asks for."""
-    start, end = range_of(body, frame.zone)
+    start, end = range_of(body, frame.zone, frame.now)
     trigger = event_type_of(body, "triggeredEvent", frame.event_types)
     return JobRequest(RESEND, _webhook_id(body), JobFilters(start, end, trigger, _states(body)), _key_of(key))
 
@@ -62,7 +62,7 @@ def resend_request(body: Mapping[str, Any], key: str | None, frame: Frame) -> Jo
 def replay_request(body: Mapping[str, Any], key: str | None, frame: Frame) -> JobRequest:
     """Return what `POST /event/replay` asks for."""
     required("startDate", body.get("startDate"))
-    start, end = range_of(body, frame.zone)
+    start, end = range_of(body, frame.zone, frame.now)
     event_type = event_type_of(body, "type", frame.event_types)
     return JobRequest(REPLAY, _webhook_id(body), JobFilters(start, end, event_type), _key_of(key))
 

@@ -47,7 +47,7 @@ def filter_of(webhook_id: str, given: Mapping[str, str], frame: Frame) -> LogFil
 
     Raises BadRequest naming the parameter.
     """
-    start, end = range_of(given, frame.zone)
+    start, end = range_of(given, frame.zone, frame.now)
     end = frame.now if end is None else end
     return LogFilter(
         webhook_id=webhook_id,

@@ -3,24 +3,12 @@
 import threading
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import lru_cache
-from typing import Protocol
 
 import msgspec
-import re2
 
 from app.event_types import Event
-
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20  # bounds one compiled pattern
-
-
-class Pattern(Protocol):
-    """A compiled pattern. It works on bytes: that spares the engine's wrapper the mapping of offsets."""
-
-    def fullmatch(self, text: bytes) -> object | None:
-        """Return a match of the whole `text`, or None."""
+from app.filters import Payload, compile_filter, document_of
+from app.patterns import compile_pattern
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +26,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     association_id: str
     resource_key_pattern: str | None
     enabled: bool
+    filter: str | None = None  # of app.filters
     timeout_ms: int | None = None
     retry_schedule_ms: tuple[int, ...] | None = None
     rate_limit: int | None = None  # requests a second
@@ -47,6 +36,8 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     previous_until: int | None = None
     ordering: str = "none"
     client_certificate: str | None = None
+    payload_format: str = "default"
+    payload_template: str | None = None
     backlog: bool = False
     is_open: bool = False
     probe: str | None = None
@@ -55,17 +46,6 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     def scope(self) -> str:
         """What the webhook covers, in the form that `scopes_of` gives for an event."""
         return f"{self.association_type}/{self.association_id}"
-
-
-@lru_cache(maxsize=8192)
-def compile_pattern(pattern: str) -> Pattern:
-    """Return `pattern` compiled by RE2, which matches in linear time. Raises ValueError with the engine's reason."""
-    try:
-        compiled: Pattern = re2.compile(pattern.encode(), _OPTIONS)
-    except re2.error as error:
-        reason = error.args[0] if error.args else "not a pattern"
-        raise ValueError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
-    return compiled
 
 
 def scopes_of(event: Event) -> Iterator[str]:
@@ -118,8 +98,17 @@ class WebhookIndex:
         """Return the webhook, enabled or not, or None where it is unknown or deleted."""
         return self._by_id.get(webhook_id)
 
-    def match(self, event: Event) -> list[Webhook]:
-        """Return the enabled webhooks that `event` goes to."""
+    def match(self, event: Event, payload: Payload) -> list[Webhook]:
+        """Return the enabled webhooks that `event` goes to. `payload` is what receivers of the default format get, None
+        where it could not be built."""
+        found = self.candidates(event)
+        for webhook in found:
+            if webhook.filter:
+                return _passed(found, event, payload)
+        return found
+
+    def candidates(self, event: Event) -> list[Webhook]:
+        """Return the enabled webhooks that `event` goes to if their filters let it pass."""
         key = (event.resource_key or "").encode()
         verdicts: dict[str, bool] = {}  # webhooks that share a pattern share its cost
         with self._lock:
@@ -129,6 +118,11 @@ class WebhookIndex:
                 for webhook in self._by_scope.get((scope, event.type), {}).values()
                 if not webhook.resource_key_pattern or _fits(webhook.resource_key_pattern, key, verdicts)
             ]
+
+
+def _passed(found: list[Webhook], event: Event, payload: Payload) -> list[Webhook]:
+    document = document_of(event, payload)
+    return [each for each in found if not each.filter or compile_filter(each.filter).matches(document)]
 
 
 def _fits(pattern: str, key: bytes, verdicts: dict[str, bool]) -> bool:

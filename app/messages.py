@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from app import filter_messages, format_messages
+
 LANGUAGES = ("en", "zh")
 _SHOWN = 64
 
@@ -116,6 +118,10 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "{field} must be a date such as 2021-12-27T00:00:00.000",
         "参数 {field} 必须是形如 2021-12-27T00:00:00.000 的日期",
     ),
+    "date_or_age": (
+        "{field} must be a date such as 2021-12-27T00:00:00.000, or how long ago, such as 10m or 2h",
+        "参数 {field} 必须是形如 2021-12-27T00:00:00.000 的日期，或距今的时长，如 10m、2h",
+    ),
     "dates_reversed": ("{field} is after {other}", "参数 {field} 晚于 {other}"),
     # bodies
     "body_empty": ("{field} is empty", "{field}：内容为空"),
@@ -141,6 +147,18 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "credentials_malformed": ("the Authorization header can't be read", "无法解析 Authorization 请求头"),
     "credentials_wrong": ("the credentials are wrong", "身份认证失败"),
     "user_id_invalid": ("{field} is not a user id", "{field} 不是合法的用户 id"),
+    "stream_nobody": (
+        "a platform that acts for nobody has no secret; name a user with X-BKREPO-UID",
+        "未代表任何用户的平台没有密钥，请用 X-BKREPO-UID 指定用户",
+    ),
+    "stream_both": (
+        "{other} can't be given along with {field}: the webhook has its own",
+        "{other} 不能与 {field} 同时指定：webhook 已有自己的设置",
+    ),
+    "too_many_streams": (
+        "this server serves no more streams at present; try again in {retry_after} seconds",
+        "当前的事件流数量已达上限，请在 {retry_after} 秒后重试",
+    ),
     "too_many_failures": (
         "too many failed logins; try again in {retry_after} seconds",
         "登录失败次数过多，请在 {retry_after} 秒后重试",
@@ -214,6 +232,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     # our fault
     "unexpected": ("unexpected error; give the trace id when you report it", "系统错误，反馈时请提供 traceId"),
     "unavailable": ("the service is unavailable; try again later", "服务暂不可用，请稍后重试"),
+    **filter_messages.TEXTS,
+    **format_messages.TEXTS,
 }
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from app.authentication import Caller
 from app.event_query import EventFilter, may_see, page_of_events
-from app.matching import compile_pattern
 from app.models import Event
+from app.patterns import compile_pattern
 from app.permissions import REPO, SYSTEM, Association
+from app.stored_events import passing
 
 RECENT = 100
 
@@ -15,7 +16,7 @@ RECENT = 100
 class PatternTest:
     """What became of it. `fault` is the engine's reason where the pattern is refused; then nothing was compared.
 
-    `events` are the newest of the association, each with whether its key matches; None where the caller may not see
+    `events` are the newest of the association, each with whether it matches; None where the caller may not see
     them.
     """
 
@@ -25,9 +26,16 @@ class PatternTest:
 
 
 def try_pattern(
-    caller: Caller, pattern: str, key: str | None, association: Association | None, *, now: int
+    caller: Caller,
+    pattern: str,
+    key: str | None,
+    association: Association | None,
+    *,
+    now: int,
+    stored_filter: str = "",
 ) -> PatternTest:
-    """Try `pattern`, "" for every key, on `key`, unless that is None, and on the last 100 events of `association`.
+    """Try `pattern`, "" for every key, on `key`, unless it is None, and on the last 100 events of `association`; those
+    match that pass the filter too.
 
     Raises DatabaseUnavailable.
     """
@@ -35,11 +43,13 @@ def try_pattern(
         compile_pattern(pattern)
     except ValueError as error:
         return PatternTest(fault=str(error))
+    key_matches = None if key is None else fits(pattern, key)
     recent = None if association is None else _recent(caller, association, now)
-    return PatternTest(
-        key_matches=None if key is None else fits(pattern, key),
-        events=None if recent is None else [(event, fits(pattern, event.resource_key)) for event in recent],
-    )
+    if recent is None:
+        return PatternTest(key_matches=key_matches)
+    fitting = [str(event.id) for event in recent if fits(pattern, event.resource_key)]
+    passed = passing(stored_filter, fitting)
+    return PatternTest(key_matches=key_matches, events=[(event, event.id in passed) for event in recent])
 
 
 def fits(pattern: str, key: str | None) -> bool:

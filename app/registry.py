@@ -117,6 +117,7 @@ _COLUMNS = (
     *(_MODEL.secret, _MODEL.association_type, _MODEL.association_id, _MODEL.resource_key_pattern),
     *(_MODEL.timeout_ms, _MODEL.retry_schedule, _MODEL.rate_limit, _MODEL.rate_burst, _MODEL.signing),
     *(_MODEL.previous_secret, _MODEL.previous_until, _MODEL.ordering, _MODEL.client_certificate),
+    *(_MODEL.payload_format, _MODEL.payload_template, _MODEL.filter),
     *(_MODEL.backlog, _MODEL.circuit_until, _MODEL.probe),
 )
 
@@ -138,6 +139,7 @@ def _webhook(row: Any) -> Webhook:
         association_id=row.association_id,
         resource_key_pattern=row.resource_key_pattern,
         enabled=bool(row.enabled),
+        filter=row.filter,
         timeout_ms=row.timeout_ms,
         retry_schedule_ms=tuple(json.loads(row.retry_schedule)) if row.retry_schedule else None,
         rate_limit=row.rate_limit,
@@ -147,6 +149,8 @@ def _webhook(row: Any) -> Webhook:
         previous_until=row.previous_until,
         ordering=row.ordering,
         client_certificate=row.client_certificate,
+        payload_format=row.payload_format,
+        payload_template=row.payload_template,
         backlog=bool(row.backlog),
         is_open=row.circuit_until is not None,
         probe=row.probe,

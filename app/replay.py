@@ -20,6 +20,7 @@ from app.matching import Webhook, WebhookIndex
 from app.models import HELD, Delivery, Job, WebhookLog
 from app.owing import Owing, Subject
 from app.retention import DAY_MS
+from app.stored_events import passing
 
 SCAN = 1_000  # events that one step looks at
 MOST_COUNTED = 20_000
@@ -58,6 +59,8 @@ def plan_replay(job: Job, webhook: Webhook, limit: int, *, retention_days: int, 
     start = max(position[0], oldest_replayed(retention_days, now))
     events = _events(start, position, job.created_at if filters.end is None else filters.end)
     fitting = matching(webhook, events, filters.event_type)
+    passed = passing(webhook.filter, [event.id for _, event in fitting])
+    fitting = [(place, event) for place, event in fitting if event.id in passed]
     there = _there(webhook.id, [event for _, event in fitting])
     missing = [(place, event) for place, event in fitting if event.id not in there]
     if len(missing) > limit:
@@ -105,7 +108,8 @@ def owe(webhook: Webhook, events: Sequence[Seen], now: int) -> int:
 
 
 def matching(webhook: Webhook, events: Sequence[Seen], event_type: str | None = None) -> list[tuple[int, Seen]]:
-    """Return the events, of one type where that is given, that are replayed to `webhook`, each with its place. Pure."""
+    """Return the events, of one type where that is given, that are replayed to `webhook` if its filter lets them pass,
+    each with its place. Pure."""
     index = WebhookIndex()
     index.put(webhook)
     found = []
@@ -115,7 +119,7 @@ def matching(webhook: Webhook, events: Sequence[Seen], event_type: str | None = 
         event = Event(
             type=seen.type, project_id=seen.project_id, repo_name=seen.repo_name, resource_key=seen.resource_key
         )
-        if index.match(event):
+        if index.candidates(event):
             found.append((place, seen))
     return found
 

@@ -12,6 +12,7 @@ from app.recovery import require_sendable
 from app.registry import lock_webhooks
 from app.replay import Seen, is_replayable, matching, oldest_replayed, owe
 from app.services import Services
+from app.stored_events import passing
 from app.webhooks import find_webhook
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,6 @@ def _owe(services: Services, caller: Caller, seen: Seen, webhook_id: str, *, now
         lock_webhooks([webhook_id])  # what is read of it from here on stays so up to the commit
         require_sendable(find_webhook(caller, webhook_id, with_deleted=True), field="webHookId")
         webhook = services.registry.refresh().get(webhook_id)
-        if webhook is None or not matching(webhook, [seen]):
+        if webhook is None or not matching(webhook, [seen]) or not passing(webhook.filter, [seen.id]):
             raise BadRequest(INVALID, "replay_unmatched", field="webHookId")
         return bool(owe(webhook, [seen], now))

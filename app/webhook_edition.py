@@ -37,6 +37,7 @@ def _contents(row: Webhook, vault: Vault) -> dict[str, object]:
         "associationType": row.association_type,
         "associationId": row.association_id,
         "resourceKeyPattern": row.resource_key_pattern,
+        "filter": row.filter,
         "enabled": bool(row.enabled),
         "timeout": row.timeout_ms,
         "retrySchedule": row.retry_schedule,
@@ -44,6 +45,8 @@ def _contents(row: Webhook, vault: Vault) -> dict[str, object]:
         "rateBurst": row.rate_burst,
         "ordering": row.ordering,
         "signing": row.signing,
+        "payloadFormat": row.payload_format,
+        "payloadTemplate": row.payload_template,
         "clientCertificate": vault.decrypt(row.client_certificate) if row.client_certificate else None,
     }
 

@@ -7,8 +7,10 @@ from typing import Any, cast
 from app.delivery_fields import DeliveryFields, clean_delivery
 from app.errors import BadRequest
 from app.fields import EMPTY, INVALID, filled, one_of, pick, required, sendable, text
-from app.matching import compile_pattern
+from app.filters import check_filter
 from app.messages import shown
+from app.patterns import compile_pattern
+from app.payload_fields import PayloadFields, clean_payload
 from app.permissions import PROJECT, REPO, SYSTEM, Association
 from app.urls import MAX_URL, url_fault
 
@@ -33,7 +35,7 @@ _RESERVED = re.compile(
 )
 
 
-class Fields(DeliveryFields, total=False):
+class Fields(DeliveryFields, PayloadFields, total=False):
     """The clean fields that a request gave; those it left out are not there. "" stands for "none".
 
     `pending` is no field of a webhook: it says what enabling does with the deliveries that were held.
@@ -46,6 +48,7 @@ class Fields(DeliveryFields, total=False):
     association_type: str
     association_id: str
     resource_key_pattern: str
+    filter: str
     enabled: bool
     pending: str
 
@@ -56,7 +59,7 @@ def clean(raw: Mapping[str, Any], known_types: Collection[str]) -> Fields:
     `known_types` are the event types that may be triggers. Raises BadRequest naming the field. How association type
     and id go together is for `association_of`.
     """
-    fields = cast(Fields, clean_delivery(raw))
+    fields = cast(Fields, {**clean_delivery(raw), **clean_payload(raw)})
     if (url := raw.get("url")) is not None:
         fields["url"] = _url(url)
     if (token := raw.get("token")) is not None:
@@ -67,6 +70,8 @@ def clean(raw: Mapping[str, Any], known_types: Collection[str]) -> Fields:
         fields["triggers"] = _triggers(triggers, known_types)
     if (pattern := raw.get("resourceKeyPattern")) is not None:
         fields["resource_key_pattern"] = _pattern(pattern)
+    if (conditions := raw.get("filter")) is not None:
+        fields["filter"] = check_filter("filter", conditions)
     if (enabled := raw.get("enabled")) is not None:
         fields["enabled"] = _boolean("enabled", enabled)
     if (pending := raw.get("pending")) is not None:

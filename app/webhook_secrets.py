@@ -57,6 +57,8 @@ def columns(fields: Fields, vault: Vault) -> dict[str, Any]:
         made["triggers"] = json.dumps(fields["triggers"])
     if "resource_key_pattern" in fields:
         made["resource_key_pattern"] = fields["resource_key_pattern"] or None
+    if "filter" in fields:
+        made["filter"] = fields["filter"] or None
     if "enabled" in fields:
         made |= {"enabled": fields["enabled"], "disabled_reason": None}
     return made | _delivery_columns(cast(DeliveryFields, fields), vault)

@@ -15,6 +15,7 @@ from app.fields import EMPTY, INVALID, required
 from app.ids import new_id
 from app.messages import shown
 from app.models import Webhook
+from app.payload_fields import payload_columns
 from app.permissions import REPO, SYSTEM, Association, may_manage, require_manage, visible
 from app.registry import lock_webhooks, raise_version
 from app.services import Services
@@ -66,6 +67,7 @@ def create_webhook(services: Services, caller: Caller, raw: Mapping[str, Any], n
         "created_at": now,
         **stamp(caller, now),
         **columns(fields, services.vault),
+        **payload_columns(fields),
     }
     with write_transaction():
         Webhook.insert(**row, version=raise_version()).execute()
@@ -139,6 +141,7 @@ def _is_updated(services: Services, caller: Caller, row: Webhook, fields: Fields
     changes = {
         **stamp(caller, now),
         **columns(meant, services.vault),
+        **payload_columns(fields, {"payload_format": row.payload_format, "payload_template": row.payload_template}),
         "association_type": association.type,
         "association_id": association.id,
         **_enabling(row, fields),
@@ -167,7 +170,9 @@ def _enabling(row: Webhook, fields: Fields) -> dict[str, Any]:
 @repeat_on_conflict
 def _is_deleted(caller: Caller, row: Webhook, now: int) -> bool:
     # What is left says that there was a webhook and who may read its logs; it keeps no secrets.
-    secrets = dict.fromkeys(("token", "headers", "previous_secret", "previous_until", "client_certificate"))
+    secrets = dict.fromkeys(
+        ("token", "headers", "previous_secret", "previous_until", "client_certificate", "payload_template")
+    )
     tombstone = {"deleted_at": now, "secret": "", **secrets, **stamp(caller, now)}
     with write_transaction():
         lock_webhooks([row.id])

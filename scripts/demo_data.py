@@ -65,7 +65,8 @@ def fill(services: Services, now: int, events: int = 4_000) -> Known:
     troubles = [_trouble(services, webhooks[name], sent[name].attempts) for name in ("gone", "down", "failing")]
     about = [Told(row[0], row[1], row[7], row[-1]) for row in troubles]
     sent["alerts"] = story.send(next(demo for demo in DEMOS if demo.name == "alerts"), webhooks["alerts"], about)
-    _store(Event, [*rows, *troubles])
+    _store(Event, rows)
+    _store(Event, troubles)
     _store(Delivery, [row for each in sent.values() for row in each.owed])
     _store(WebhookLog, sorted((a.log_row for each in sent.values() for a in each.attempts), key=lambda row: row[0]))
     _bring_into_condition(ids, sent, now)
@@ -100,7 +101,7 @@ def _publish(
     for event, at in zip(_events(count), _times(chance, now, count), strict=True):
         one = Told(str(event.event_id), event.type, build_payload(event, None).decode(), at)
         rows.append(_event_row(event, one))
-        for webhook in index.match(event):
+        for webhook in index.match(event, one.payload):
             told[webhook.id].append(one)
     return told, rows
 

@@ -12,6 +12,7 @@ from app.match_reasons import (
     DELETED,
     DISABLED,
     ELSEWHERE,
+    FILTER,
     ITSELF,
     MADE,
     PATTERN,
@@ -19,16 +20,17 @@ from app.match_reasons import (
     bystanders,
     elsewhere,
     judge,
-    subject_of,
 )
 from app.matching import Webhook, WebhookIndex
 from app.models import Grant
 from app.services import Services
+from app.stored_events import subject_of
 from app.webhooks import delete_webhook
 from tests.rows import ADMIN, AT, change, event, webhook
 
 MANAGER = Caller("project", admin=False, scopes=frozenset(), platform=False)
 NODE = {"id": "e", "type": "NODE_CREATED", "project_id": "p", "repo_name": "r", "resource_key": "/a.apk"}
+SIZED = {"user_id": "u", "payload": '{"node":{"size":5}}'}
 HOOK = {
     "id": "w",
     "triggers": '["NODE_CREATED"]',
@@ -43,7 +45,7 @@ HOOK = {
 
 
 def accepted(**columns: Any) -> models.Event:
-    return models.Event(**NODE | {"accepted_at": AT} | columns)
+    return models.Event(**NODE | SIZED | {"accepted_at": AT} | columns)
 
 
 def hook(**columns: Any) -> models.Webhook:
@@ -62,6 +64,9 @@ def hook(**columns: Any) -> models.Webhook:
         ({"association_type": "PROJECT", "association_id": "q"}, (ELSEWHERE,)),
         ({"triggers": '["NODE_CREATED_X"]'}, (TRIGGER,)),
         ({"resource_key_pattern": "a.apk"}, (PATTERN,)),
+        ({"filter": '{"payload.node.size":{"$gte":5},"userId":"u"}'}, ()),
+        ({"filter": '{"payload.node.size":{"$gt":5}}'}, (FILTER,)),
+        ({"filter": '{"userId":"v"}', "resource_key_pattern": "x"}, (PATTERN, FILTER)),
         ({"enabled": False}, (DISABLED,)),
         ({"deleted_at": AT + 1}, (DELETED,)),
         ({"enabled": False, "triggers": "[]", "resource_key_pattern": "x"}, (DISABLED, TRIGGER, PATTERN)),
@@ -97,7 +102,13 @@ def test_it_says_what_matching_does(
         )
     )
     given = accepted(resource_key=key, project_id=project_id)
-    assert judge(given, row).matches is bool(index.match(subject_of(given)))
+    assert judge(given, row).matches is bool(index.match(subject_of(given), given.payload))
+
+
+def test_what_has_no_payload_passes_a_filter_that_looks_into_it() -> None:
+    given = accepted(error="data.node is missing", payload="{}")
+    assert judge(given, hook(filter='{"payload.node.size":9}')).matches
+    assert judge(given, hook(filter='{"userId":"v"}')).against == (FILTER,)
 
 
 def test_an_event_about_a_webhook_is_not_for_that_webhook() -> None:
@@ -184,4 +195,5 @@ def test_where_there_are_many_it_shows_some_and_says_so(services: Services, monk
 
 
 def test_a_subject_has_what_matching_needs() -> None:
-    assert subject_of(accepted()) == Event(type="NODE_CREATED", project_id="p", repo_name="r", resource_key="/a.apk")
+    subject = Event(type="NODE_CREATED", project_id="p", repo_name="r", resource_key="/a.apk", user_id="u")
+    assert subject_of(accepted()) == subject

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from app.event_types import Event
-from app.matching import Webhook, WebhookIndex, compile_pattern, is_skipped, scopes_of
+from app.matching import Webhook, WebhookIndex, is_skipped, scopes_of
+from app.patterns import compile_pattern
 
 
 def webhook(webhook_id: str = "w", association: str = "REPO p:r", **changes: Any) -> Webhook:
@@ -37,7 +38,7 @@ def index_of(*webhooks: Webhook) -> WebhookIndex:
 
 
 def matched(index: WebhookIndex, of: Event) -> set[str]:
-    found = index.match(of)
+    found = index.match(of, None)
     assert len({each.id for each in found}) == len(found)
     return {each.id for each in found}
 
@@ -167,11 +168,27 @@ def test_a_glob_may_drop_events_without_a_repository() -> None:
     assert not is_skipped(event("p", "r"), ("p:", ":"))
 
 
+def test_a_filter_is_asked_about_what_the_pattern_and_the_rest_leave() -> None:
+    index = index_of(
+        webhook("all"),
+        webhook("large", filter='{"payload.node.size":{"$gt":10}}'),
+        webhook("small", filter='{"payload.node.size":{"$lte":10}}', resource_key_pattern=".*"),
+        webhook("bot", filter='{"userId":"bot"}'),
+        webhook("elsewhere", "REPO p:s", filter='{"payload.node.size":11}'),
+        webhook("apk", filter='{"payload.node.size":11}', resource_key_pattern="apk"),
+    )
+    for payload in ({"node": {"size": 11}}, '{"node": {"size": 11}}'):
+        assert [each.id for each in index.match(event(), payload)] == ["all", "large"]
+    assert [each.id for each in index.match(event(user_id="bot"), {})] == ["all", "bot"]
+    assert [each.id for each in index.match(event(), None)] == ["all", "large", "small"]
+    assert [each.id for each in index.candidates(event())] == ["all", "large", "small", "bot"]
+
+
 def test_a_webhook_that_is_put_again_is_replaced_whole() -> None:
     index = index_of(webhook())
     index.put(webhook(association="PROJECT q", triggers=frozenset({"NODE_MOVED"}), url="http://b"))
     assert matched(index, event()) == set()
-    assert [each.url for each in index.match(event("q", "x", type="NODE_MOVED"))] == ["http://b"]
+    assert [each.url for each in index.match(event("q", "x", type="NODE_MOVED"), None)] == ["http://b"]
 
 
 def test_a_disabled_webhook_is_known_and_matches_nothing() -> None:
@@ -210,7 +227,7 @@ def test_an_event_meets_the_old_or_the_new_form_of_a_changing_webhook() -> None:
 
     def watch() -> None:
         while not stop.is_set():
-            counts.add(len(index.match(event())))
+            counts.add(len(index.match(event(), None)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()

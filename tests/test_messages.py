@@ -14,7 +14,8 @@ SOURCES = sorted(Path(__file__).parent.parent.glob("app/**/*.py"))
 _RAISED = re.compile(
     r"""(?:Request|NotFound|Forbidden|Conflict|Unauthenticated|TooManyRequests|TooLarge|UnsupportedBody|AccountError)\(
                          \s*\w+,\s*"(\w+)" | \(250\d\d\d,\s*"(\w+)"\)| err\(\d+,\s*\w+,\s*"(\w+)" |
-                         return\s"(url_\w+)"|else\s"(url_\w+)" | :\s\((?:MISSING|EMPTY|INVALID),\s"(\w+)"\)""",
+                         return\s"(url_\w+)"|else\s"(url_\w+)" | \.fault\("(\w+)" |
+                         :\s\((?:MISSING|EMPTY|INVALID),\s"(\w+)"\)""",
     re.X,
 )
 

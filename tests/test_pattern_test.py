@@ -54,6 +54,13 @@ def test_the_newest_events_of_the_association_are_compared(services: Services) -
     assert compared(SYSTEM) == [("e4", True), ("e3", False), ("e2", False), ("e1", True)]
 
 
+def test_events_have_to_pass_the_filter_too(services: Services) -> None:
+    for number in (1, 2, 3):
+        event(f"e{number}", AT + number, resource_key=f"/{number}", payload=f'{{"size":{number}}}')
+    events = try_pattern(ADMIN, "/[12]", None, REPO, now=AT + 10, stored_filter='{"payload.size":{"$gt":1}}').events
+    assert [(row.id, matches) for row, matches in events or ()] == [("e3", False), ("e2", True), ("e1", False)]
+
+
 def test_so_many_events_are_compared_and_no_more(services: Services) -> None:
     write_events([(f"e{number:03}", AT + number) for number in range(RECENT + 5)])
     events = try_pattern(ADMIN, "", None, REPO, now=AT + 1_000).events

@@ -40,7 +40,7 @@ def create(services: Services, **fields: Any) -> str:
 
 
 def urls(registry: Registry) -> list[str]:
-    return [webhook.url for webhook in registry.refresh().match(EVENT)]
+    return [webhook.url for webhook in registry.refresh().match(EVENT, None)]
 
 
 def test_an_empty_database_matches_nothing(other: Registry) -> None:
@@ -171,10 +171,12 @@ def test_secrets_under_another_key_are_a_matter_for_the_operator(services: Servi
         registry.credentials(found)
 
 
-def test_triggers_and_patterns_come_with_the_webhook(services: Services, other: Registry) -> None:
-    webhook_id = create(services, triggers=["NODE_CREATED", "NODE_MOVED"], resourceKeyPattern="/x/.*")
+def test_triggers_pattern_and_filter_come_with_the_webhook(services: Services, other: Registry) -> None:
+    meant = {"resourceKeyPattern": "/x/.*", "filter": {"userId": "u"}}
+    webhook_id = create(services, triggers=["NODE_CREATED", "NODE_MOVED"], **meant)
     found = other.refresh().get(webhook_id)
     assert found is not None
     assert found.triggers == set(json.loads(Row.get().triggers)) == {"NODE_CREATED", "NODE_MOVED"}
     assert (found.resource_key_pattern, found.scope) == ("/x/.*", "PROJECT/p")
+    assert found.filter == '{"userId":"u"}'
     assert urls(other) == []

@@ -69,6 +69,25 @@ def test_each_missing_event_is_owed_once(
     assert replay_all(hook, limit) == (20, 0)
 
 
+def test_a_filter_judges_stored_events_many_at_a_time(services: Services, replay_all: Replay) -> None:
+    hook = webhook(services, filter='{"payload.node.size":{"$gt":100},"userId":{"$ne":"root"}}')
+    write_events([(f"small{number}", AT + 2 * number) for number in range(60)], payload='{"node":{"size":100}}')
+    write_events([(f"large{number}", AT + 2 * number + 1) for number in range(60)], payload='{"node":{"size":101}}')
+    event("root", AT + 200, user_id="root", payload='{"node":{"size":500}}')
+    event("broken", AT + 201, payload="{}", error="data.node is missing")
+    event("other", AT + 202, type="NODE_MOVED", payload='{"node":{"size":500}}')
+    assert replay_all(hook, limit=7) == (61, 61)
+    assert set(owed()) == {"broken", *(f"large{number}" for number in range(60))}
+
+
+def test_a_filter_on_the_fields_of_events_needs_no_payload(services: Services, replay_all: Replay) -> None:
+    hook = webhook(services, filter='{"source":"ci","userId":"u"}')
+    event("ci", source="ci", payload="not read")
+    event("hand", payload="not read")
+    assert replay_all(hook) == (1, 1)
+    assert owed() == ["ci"]
+
+
 def test_only_what_the_webhook_matches_now(services: Services, replay_all: Replay) -> None:
     hook = webhook(services, resource_key_pattern=".*[.]apk")
     event("match", resource_key="/b.apk")

@@ -61,6 +61,7 @@ def test_what_cannot_be_sent_now_is_held_and_what_has_an_order_waits(services: S
         ({"resource_key_pattern": "x"}, "replay_unmatched"),
         ({"triggers": '["NODE_DELETED"]'}, "replay_unmatched"),
         ({"association_id": "p:s"}, "replay_unmatched"),
+        ({"filter": '{"payload.eventType":"NODE_MOVED"}'}, "replay_unmatched"),
         ({"enabled": False}, "webhook_disabled"),
     ],
 )
@@ -72,7 +73,8 @@ def test_it_is_refused_where_the_webhook_does_not_take_it(
     with pytest.raises(BadRequest, match=reason):
         replay_one(services, ADMIN, "e", hook, now=NOW)
     assert outbox() == []
-    change(hook, resource_key_pattern=None, triggers='["NODE_CREATED"]', association_id="p:r", enabled=True)
+    meant = {"filter": '{"payload.eventType":"NODE_CREATED"}', "resource_key_pattern": None, "enabled": True}
+    change(hook, **meant, triggers='["NODE_CREATED"]', association_id="p:r")
     assert replay_one(services, ADMIN, "e", hook, now=NOW)
 
 

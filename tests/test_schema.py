@@ -156,7 +156,9 @@ def test_the_release_before_is_brought_up_to_date_with_all_it_has(url: str) -> N
         require_current()
     assert migrate() == [SECOND, THIRD, FOURTH, FIFTH]
     require_current()
-    assert load(["d"]).dues == [Due("d", "w", "e", 2, "NODE_CREATED", "{}", None)]
+    assert load(["d"]).dues == [
+        Due(*("d", "w", "e", 2, "NODE_CREATED", "{}", None, 0, None, None), *(at, "p", "r", "/a", "u"))
+    ]
     assert {row.id: row.state for row in Delivery.select()} == {"d": PENDING, "parked": HELD}
     assert [log.id for log in WebhookLog.select()] == [log_id]
     assert (User.get_by_id("amy").admin, Counter.get_by_id("webhooks").value) == (True, 5)

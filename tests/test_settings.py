@@ -49,6 +49,8 @@ BAD = {
     "MAX_IN_FLIGHT_PER_WEBHOOK": ["0", "10001", "1.5"],
     "EXTRA_EVENT_TYPES": ["lower", "IMAGE-SIGNED", "1ST", "A" * 65],
     "LOG_LEVEL": ["LOUD", "10", "CRITICAL"],
+    "METRICS": ["yes", "1", "false"],
+    "METRICS_PORT": ["0", "65536", "http"],
 }
 
 
@@ -80,6 +82,7 @@ def test_nothing_given_is_all_defaults() -> None:
         32,
     )
     assert (settings.redis_url, settings.secret_key, settings.admin_password) == (None, None, None)
+    assert (settings.metrics, settings.metrics_token, settings.metrics_port) == (True, None, None)
     assert (settings.redis_namespace, settings.web_concurrency, settings.web_threads) == ("dramatiq", 1, 16)
 
 
@@ -105,6 +108,10 @@ def test_every_variable_is_read() -> None:
             "EXTRA_EVENT_TYPES": "IMAGE_SIGNED,X",
             "SKIP_PROJECT_REPO": "p:tmp-*, *:cache",
             "LOG_LEVEL": "debug",
+            "METRICS": "OFF",
+            "METRICS_TOKEN": " t ",
+            "METRICS_PORT": "9100",
+            "PROMETHEUS_MULTIPROC_DIR": "/run/hookline",
             "HOOKLINE_SECRET_KEY": "k",
             "HOOKLINE_ADMIN_PASSWORD": " spaces stay ",
         }
@@ -123,6 +130,8 @@ def test_every_variable_is_read() -> None:
     assert (settings.retry_jitter, settings.request_timeout_ms) == (0.0, 1_000)
     assert (settings.max_in_flight, settings.max_in_flight_per_webhook) == (1, 10_000)
     assert settings.extra_event_types == {"IMAGE_SIGNED", "X"}
+    assert (settings.metrics, settings.metrics_token, settings.metrics_port) == (False, "t", 9_100)
+    assert settings.metrics_dir == Path("/run/hookline")
     assert settings.skip_project_repo == ("p:tmp-*", "*:cache")
     assert (settings.log_level, settings.secret_key) == ("DEBUG", "k")
     assert settings.admin_password == " spaces stay "

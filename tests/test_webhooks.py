@@ -145,4 +145,4 @@ def test_an_edition_outlasts_what_nobody_edits(services: Services) -> None:
     update_webhook(services, ADMIN, {"id": webhook_id, **same}, 3)
     row = find_webhook(ADMIN, webhook_id)
     assert changed_fields(seen, row, services.vault) == []
-    assert len(changed_fields("nonsense", row, services.vault)) == 15
+    assert len(changed_fields("nonsense", row, services.vault)) == 18

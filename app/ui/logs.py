@@ -6,8 +6,8 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from app.api.context import caller, services
+from app.by_hand import retry_log
 from app.clock import now_ms
-from app.delivery import retry_log
 from app.errors import BadRequest
 from app.fields import INVALID, filled, one_of
 from app.log_query import MAX_EVENT_ID, MAX_TEXT
@@ -75,7 +75,9 @@ def retry(log_id: str) -> Response:
 def payload(log_id: str) -> Response:
     """Send the payload of a log as a file, just as the receiver got it."""
     entry, _ = find_log(caller(), log_id)
-    return _file(entry.payload, "payload.json", "application/json")
+    if entry.payload.lstrip().startswith(("{", "[")):
+        return _file(entry.payload, "payload.json", "application/json")
+    return _file(entry.payload, "payload.txt", "text/plain")  # of a webhook's own template
 
 
 @logs_ui.get("/<log_id>/answer")

@@ -13,6 +13,7 @@ from app.ui.logs import logs_ui
 from app.ui.overview import overview
 from app.ui.publish import publish
 from app.ui.recovery import recovery
+from app.ui.reference import reference
 from app.ui.rejected import rejected
 from app.ui.tail import tail
 from app.ui.webhooks import webhooks_ui
@@ -30,6 +31,7 @@ SECTIONS: tuple[Blueprint, ...] = (
     admin_keys,
     admin_system,
     account,
+    reference,
 )
 
 

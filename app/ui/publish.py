@@ -7,6 +7,7 @@ from flask import request
 from werkzeug.wrappers import Response
 
 from app.api.context import caller, services
+from app.api.tracing import origin
 from app.clock import now_ms
 from app.errors import BadRequest
 from app.event_groups import group_types
@@ -48,7 +49,7 @@ def send() -> Response:
         event = event_of(given, trigger_types(services().settings))
         if request.form.get("action") != "publish":
             return _page(given, checked=preview(services(), event))
-        published = services().publisher.publish([event], now_ms())
+        published = services().publisher.publish([event], now_ms(), origin("page"))
     except BadRequest as error:
         return _page(given, status=error.status, error=error)
     log.info("event=%s published by user=%s, by hand", published.event_ids[0], caller().user_id)

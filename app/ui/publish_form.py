@@ -62,15 +62,16 @@ def preview(services: Services, event: Event) -> Preview:
     """Return what publishing `event` would do. Raises DatabaseUnavailable."""
     user_id = event.user_id or ""
     user = describe_users([user_id], services.settings.timezone).get(user_id)
-    payload, fault = None, None
+    payload, text, fault = None, None, None
     try:
-        payload = shown(build_payload(event, user).decode(), SHOWN)
+        text = build_payload(event, user).decode()
+        payload = shown(text, SHOWN)
     except PayloadError as error:
         fault = str(error)
     if is_skipped(event, services.settings.skip_project_repo):
         return Preview(payload, fault, [], is_dropped=True)
     index, _ = services.registry.refreshed()
-    return Preview(payload, fault, index.match(event), is_dropped=False)
+    return Preview(payload, fault, index.match(event, text), is_dropped=False)
 
 
 def _data(text: str) -> dict[str, Any]:

@@ -107,6 +107,12 @@ def guard() -> AnyResponse | None:
     return None
 
 
+def recognise() -> None:
+    """Note who is logged in, if anyone is, for a page that everybody may see. For sections' before_request."""
+    if current_user.is_authenticated:
+        g.caller = cast(Account, current_user).caller
+
+
 def require_admin() -> None:
     """Raise Forbidden where the viewer is no administrator."""
     if not g.caller.admin:

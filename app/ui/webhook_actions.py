@@ -7,8 +7,10 @@ from flask import redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from app.api.context import caller, services
+from app.api.tracing import origin
+from app.by_hand import send_test
 from app.clock import now_ms
-from app.delivery import LOG_NOT_FOUND, send_test
+from app.delivery import LOG_NOT_FOUND
 from app.errors import BadRequest, Conflict, NotFound
 from app.logs import read_log
 from app.models import Webhook
@@ -28,7 +30,7 @@ _REVEALED = "revealed"  # the webhook whose secret the next page shows
 def test(webhook_id: str) -> Response:
     """Send WEBHOOK_TEST now, and show request and answer."""
     described = show(services(), find_webhook(caller(), webhook_id))
-    log_id = send_test(services(), webhook_id, described, caller().user_id or "", now_ms())
+    log_id = send_test(services(), webhook_id, described, origin("page"), now_ms())
     if not is_fragment():
         return redirect(f"/logs/{log_id}", 303)
     entry = read_log(log_id)

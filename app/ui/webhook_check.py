@@ -9,19 +9,22 @@ from app.errors import BadRequest, Forbidden
 from app.fields import INVALID, one_of
 from app.messages import shown
 from app.models import Webhook
+from app.payload_fields import clean_payload, payload_columns
 from app.permissions import require_manage
 from app.services import Services
+from app.ui.filter_text import stored_of
 from app.ui.texts import error_text
-from app.ui.webhook_form import Form, raw_of
+from app.ui.webhook_form import Form, payload_of, raw_of
 from app.webhook_fields import ASSOCIATION_TYPES, association_of, clean
 from app.webhook_secrets import stored_headers, stored_token, unmask
 from app.webhooks import check_triggers, trigger_types
 
 _ORDER = (
-    *("url", "associationType", "associationId", "enabled", "triggers", "resourceKeyPattern", "token", "headers"),
+    *("url", "associationType", "associationId", "enabled", "triggers", "resourceKeyPattern"),
+    *("filter", "payloadFormat", "payloadTemplate", "token", "headers"),
     *("signing", "clientCertificate", "timeout", "retrySchedule", "rateLimit", "rateBurst", "ordering"),
 )  # of the fields in the form
-_APART = ("associationType", "associationId", "headers", "pending")
+_APART = ("associationType", "associationId", "headers", "pending", "filter", "payloadFormat", "payloadTemplate")
 
 
 class _Against(NamedTuple):
@@ -48,6 +51,7 @@ def faults_of(
     if "pending" in raw:
         parts["enabled"]["pending"] = raw["pending"]
     found = {field: _fault(part, against) for field, part in parts.items()}
+    found |= _filter_faults(form) | _payload_faults(form)
     found |= _header_faults(form.headers, against, is_typing=is_typing)
     found |= _association_faults(caller, form, is_known=found["triggers"] is None)
     told = {field: error_text(error) for field, error in found.items() if error is not None}
@@ -67,6 +71,22 @@ def _fault(part: dict[str, Any], against: _Against) -> BadRequest | None:
     except BadRequest as error:
         return error
     return None
+
+
+def _filter_faults(form: Form) -> dict[str, BadRequest]:
+    try:
+        stored_of(form["filter"])
+    except BadRequest as error:
+        return {"filter": error}
+    return {}
+
+
+def _payload_faults(form: Form) -> dict[str, BadRequest]:
+    try:
+        payload_columns(clean_payload(payload_of(form)))
+    except BadRequest as error:
+        return {place_of(error): error}
+    return {}
 
 
 def _header_faults(rows: list[tuple[str, str]], against: _Against, *, is_typing: bool) -> dict[str, BadRequest | None]:

@@ -10,10 +10,15 @@ from app.clock import now_ms
 from app.errors import BadRequest, Conflict
 from app.event_groups import EventGroup, group_types
 from app.event_types import EVENT_TYPES
+from app.fields import one_of
 from app.models import Webhook
 from app.pattern_test import try_pattern
+from app.payload_preview import preview as preview_of
 from app.permissions import REPO, Association
+from app.ready_templates import source_of
+from app.shown_text import shown
 from app.ui import webhook_words
+from app.ui.filter_text import filter_of, stored_of
 from app.ui.pages import fragment, page, say
 from app.ui.texts import error_text, gettext
 from app.ui.webhook_actions import to_secret
@@ -24,9 +29,11 @@ from app.ui.webhook_form import (
     base_text,
     form_of,
     new_form,
+    payload_of,
     raw_of,
     rebased,
     typed_form,
+    with_template,
     without_header,
 )
 from app.webhook_edition import changed_fields
@@ -101,13 +108,41 @@ def pattern() -> Response:
     except BadRequest:
         association = None
     key = request.form.get("tried_key", "")
-    found = try_pattern(caller(), form["resourceKeyPattern"], key or None, association, now=now_ms())
-    return fragment("webhooks/pattern.html", found=found, key=key, association=association)
+    try:
+        stored = stored_of(form["filter"])
+    except BadRequest:
+        stored = ""  # what is wrong with it is said below it
+    found = try_pattern(
+        caller(), form["resourceKeyPattern"], key or None, association, now=now_ms(), stored_filter=stored
+    )
+    return fragment("webhooks/pattern.html", found=found, key=key, is_filtered=bool(stored))
+
+
+def start() -> Response:
+    """Fill the template of a form with one that comes with the service. htmx picks it out of the answer."""
+    form = with_template(typed_form(request.form, groups()), source_of(_ready()))
+    return fragment("webhooks/form_fields.html", **_values(form, _edited(), {}), rows_changed=False)
+
+
+def preview() -> Response:
+    """Show what the receiver would get of a sample event, and whether the filter lets that pass."""
+    form = typed_form(request.form, groups())
+    sample = request.form.get("sample", "")
+    try:
+        raw = payload_of(form) | {"filter": filter_of(form["filter"]), "eventType": sample or None}
+        made, fault = preview_of(services().settings, raw, now_ms()), None
+    except BadRequest as error:
+        made, fault = None, error_text(error)
+    return fragment("webhooks/preview.html", made=made, body=made and shown(made.body), fault=fault)
 
 
 def groups() -> list[EventGroup]:
     """Return the event types that may be triggers, in groups."""
     return group_types(trigger_types(services().settings), EVENT_TYPES)
+
+
+def _ready() -> str:
+    return one_of("ready", request.form.get("ready", ""), [name for name, _ in webhook_words.ready()])
 
 
 def _edited() -> Webhook | None:
@@ -137,6 +172,9 @@ def _values(form: Form, row: Webhook | None, faults: dict[str, str]) -> dict[str
         "kind_options": webhook_words.association_kinds(with_system=caller().admin),
         "signing_options": webhook_words.signings(),
         "ordering_options": webhook_words.orderings(),
+        "format_options": webhook_words.formats(),
+        "ready_options": webhook_words.ready(),
+        "sample": request.form.get("sample", ""),
         "reason": webhook_words.disabled_reason(row.disabled_reason) if row is not None else None,
         "default_schedule": webhook_words.default_schedule(services().settings),
         "settings": services().settings,

@@ -1,17 +1,20 @@
 """The form of a webhook: what someone typed, and the raw fields that the API's functions take, each from the other."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 from werkzeug.datastructures import MultiDict
 
+from app.errors import BadRequest
 from app.event_groups import EventGroup
 from app.models import Webhook
+from app.payload_formats import DEFAULT, TEMPLATE
 from app.permissions import REPO
 from app.services import Services
+from app.ui.filter_text import filter_of, text_of
 from app.webhook_edition import edition_of
 from app.webhook_view import show
 
@@ -43,16 +46,19 @@ class Form:
 
 def new_form(association_type: str = REPO, association_id: str = "") -> Form:
     """Return the form of a webhook that is to be made."""
-    chosen = {"associationType": association_type, "associationId": association_id, "ordering": "none", "signing": "v1"}
-    return Form(texts=chosen, triggers=[], headers=[])
+    place = {"associationType": association_type, "associationId": association_id}
+    chosen = {"ordering": "none", "signing": "v1", "payloadFormat": DEFAULT}
+    return Form(texts=place | chosen, triggers=[], headers=[])
 
 
 def form_of(services: Services, row: Webhook) -> Form:
     """Return the form of a webhook as it is, its secrets masked: a mask sent back means unchanged."""
-    shown = show(services, row)
+    shown: Mapping[str, Any] = show(services, row)
     names = ("url", "token", "associationType", "associationId", "resourceKeyPattern", "ordering", "signing")
     texts = {name: shown[name] or "" for name in names}
     texts |= {name: str(shown[name] or "") for name in ("timeout", "rateLimit", "rateBurst")}
+    texts |= {name: shown[name] or "" for name in ("payloadFormat", "payloadTemplate")}
+    texts["filter"] = text_of(shown["filter"])
     texts["retrySchedule"] = ", ".join(shown["retrySchedule"] or ())
     return Form(
         texts=texts,
@@ -84,8 +90,12 @@ def typed_form(given: "MultiDict[str, str]", groups: list[EventGroup]) -> Form:
     known = [name for group in groups for name in group.types]
     texts = {name: given.get(name, "").strip() for name in _TEXTS}
     texts |= {name: given.get(name, "") for name in ("associationType", "ordering", "signing", "pending")}
-    texts |= {name: given.get(name, "") for name in ("token", "clientCertificate")}
+    texts |= {name: given.get(name, "") for name in ("token", "clientCertificate", "payloadFormat")}
+    # Browsers send lines that end in CR and LF.
+    texts |= {name: given.get(name, "").replace("\r\n", "\n") for name in ("filter", "payloadTemplate")}
     rows = zip(given.getlist("header_name"), given.getlist("header_value"), strict=False)
+    if not texts["payloadTemplate"].strip():
+        texts["payloadTemplate"] = ""
     return Form(
         texts=texts,
         triggers=[name for name in known if name in chosen] + sorted(chosen.difference(known)),
@@ -111,6 +121,11 @@ def rebased(typed: Form, base: Form, present: Form, changed: Collection[str]) ->
     return merged, touched
 
 
+def with_template(form: Form, source: str) -> Form:
+    """Return `form` with a template in the place of its own."""
+    return replace(form, texts={**form.texts, "payloadFormat": TEMPLATE, "payloadTemplate": source})
+
+
 def without_header(form: Form, place: int) -> Form:
     """Return `form` without one of its rows of headers."""
     return replace(form, headers=form.headers[:place] + form.headers[place + 1 :])
@@ -126,6 +141,7 @@ def raw_of(form: Form, row: Webhook | None) -> dict[str, Any]:
     raw |= {name: form[name] for name in ("associationType", "associationId")}
     raw |= {name: _number(form[name]) for name in ("timeout", "rateLimit", "rateBurst")}
     raw["retrySchedule"] = [delay for delay in _SEPARATORS.split(form["retrySchedule"]) if delay]
+    raw |= payload_of(form) | {"filter": _filter(form["filter"])}
     raw |= {"triggers": form.triggers, "headers": {name: value for name, value in form.headers if name or value}}
     if form["clientCertificate"].strip() or form.removes_certificate:
         raw["clientCertificate"] = form["clientCertificate"] if form["clientCertificate"].strip() else ""
@@ -134,6 +150,20 @@ def raw_of(form: Form, row: Webhook | None) -> dict[str, Any]:
         if row is not None and form.enabled and form["pending"]:
             raw["pending"] = form["pending"]
     return raw
+
+
+def payload_of(form: Form) -> dict[str, str]:
+    """Return the raw fields that say what receivers get. A template that the chosen format does not use is left out."""
+    chosen = {"payloadFormat": form["payloadFormat"] or DEFAULT}
+    return chosen | ({"payloadTemplate": form["payloadTemplate"]} if chosen["payloadFormat"] == TEMPLATE else {})
+
+
+def _filter(text: str) -> Any:
+    """Return the filter that is typed; what is no JSON as it is, for the check to refuse."""
+    try:
+        return filter_of(text)
+    except BadRequest:
+        return text
 
 
 def _number(text: str) -> int | float | str:

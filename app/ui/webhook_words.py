@@ -25,6 +25,9 @@ def labels() -> dict[str, str]:
         "associationType": gettext("Association"),
         "associationId": gettext("Project or repository"),
         "resourceKeyPattern": gettext("Resource key pattern"),
+        "filter": gettext("Event filter"),
+        "payloadFormat": gettext("Format"),
+        "payloadTemplate": gettext("Template"),
         "enabled": gettext("Enabled"),
         "timeout": gettext("Time-out"),
         "retrySchedule": gettext("Retry schedule"),
@@ -57,6 +60,27 @@ def orderings() -> Options:
         ("none", gettext("None: each delivery as soon as it can be made")),
         ("resource", gettext("Deliveries of one resource, one after the other")),
         ("webhook", gettext("All deliveries, one after the other")),
+    ]
+
+
+def formats() -> Options:
+    """Return the payload formats, and what they are called."""
+    return [
+        ("default", gettext("The event's own payload")),
+        ("cloudevents", gettext("CloudEvents 1.0, structured JSON")),
+        *ready(),
+        ("template", gettext("A template of your own")),
+    ]
+
+
+def ready() -> Options:
+    """Return the formats that come with a template, and what they are called."""
+    return [
+        ("slack", gettext("Slack: incoming webhook")),
+        ("dingtalk", gettext("DingTalk: custom robot")),
+        ("wecom", gettext("WeCom: group robot")),
+        ("feishu", gettext("Feishu and Lark: custom bot")),
+        ("teams", gettext("Microsoft Teams: workflow")),
     ]
 
 

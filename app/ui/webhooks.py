@@ -11,7 +11,7 @@ from app.event_groups import group_types
 from app.event_types import EVENT_TYPES
 from app.models import Webhook
 from app.pacing import default_burst
-from app.ui import webhook_actions, webhook_edit, webhook_words
+from app.ui import filter_text, webhook_actions, webhook_edit, webhook_words
 from app.ui.pages import page
 from app.ui.section import section
 from app.ui.sparkline import sparkline
@@ -56,10 +56,10 @@ def detail(webhook_id: str) -> Response:
 
 
 def _values(row: Webhook) -> dict[str, Any]:
-    settings = services().settings
+    settings, shown = services().settings, show(services(), row)
     return {
         "row": row,
-        "shown": show(services(), row),
+        "shown": shown,
         "labels": webhook_words.labels(),
         "states": webhook_words.states(),
         "states_of": states_of,
@@ -70,6 +70,8 @@ def _values(row: Webhook) -> dict[str, Any]:
         "kind": dict(webhook_words.association_kinds(with_system=True))[row.association_type],
         "ordering": dict(webhook_words.orderings())[row.ordering],
         "signing": dict(webhook_words.signings())[row.signing],
+        "filter_text": filter_text.text_of(shown["filter"]),
+        "format": dict(webhook_words.formats())[row.payload_format],
         "burst": row.rate_burst or default_burst(row.rate_limit or 0),
         "schedule": webhook_words.default_schedule(settings),
         "settings": settings,
@@ -82,6 +84,8 @@ for path, methods, view in (
     ("/new", ["POST"], webhook_edit.create),
     ("/check", ["POST"], webhook_edit.check),
     ("/pattern", ["POST"], webhook_edit.pattern),
+    ("/start", ["POST"], webhook_edit.start),
+    ("/preview", ["POST"], webhook_edit.preview),
     ("/<webhook_id>/edit", ["GET"], webhook_edit.edit),
     ("/<webhook_id>/edit", ["POST"], webhook_edit.save),
     ("/<webhook_id>/test", ["POST"], webhook_actions.test),

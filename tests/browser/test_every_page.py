@@ -44,6 +44,7 @@ PAGES = {
     "new key": "/admin/keys/new",
     "system": "/admin/system",
     "account": "/account",
+    "reference of the API": "/openapi",
     "nothing there": "/webhooks/none",
 }
 # Views that are no pages of their own: parts, streams, and what leads on.

@@ -101,6 +101,36 @@ def test_a_pattern_is_tried_while_it_is_typed(open_page: OpenPage) -> None:
     expect(result).to_contain_text("missing ): (")
 
 
+def test_filter_and_template_are_checked_and_previewed_while_they_are_typed(open_page: OpenPage) -> None:
+    page = open_page(width=PHONE)
+    page.goto("/webhooks/new?type=PROJECT&association=mobile")
+    preview = page.locator("#preview-result")
+    own = page.get_by_label("Event filter")
+    own.fill('{"payload.node.size": {"$most": 1}}')
+    expect(preview).to_contain_text("filter.payload.node.size.$most: there is no such operator")
+    own.blur()
+    expect(page.locator("#filter-error")).to_contain_text("filter.payload.node.size.$most")
+    expect(own).to_have_attribute("aria-invalid", "true")
+    own.fill('{"payload.node.size": {"$gt": 1}}')
+    expect(preview.locator(".badge")).to_have_text("passes the filter")
+    expect(page.locator("#pattern-result")).to_contain_text("events match the pattern and pass the filter.")
+    own.blur()
+    expect(page.locator("#filter-error")).to_have_count(0)
+    expect(own).to_have_value('{"payload.node.size": {"$gt": 1}}')
+    template = page.get_by_label("Template", exact=True)
+    expect(template).to_be_hidden()
+    page.get_by_label("Format", exact=True).select_option("template")
+    page.get_by_label("Start from one of these").select_option("feishu")
+    page.get_by_role("button", name="Fill in").click()
+    expect(template).to_have_value(re.compile("msg_type"))
+    page.get_by_label("Preview with a sample event").select_option("SCAN_FINISHED")
+    expect(preview.locator(".badge")).to_have_text("stopped by the filter")
+    expect(preview).to_contain_text('"msg_type"')
+    accessible(page)
+    template.fill('{"found": {{ payload.task.scanResultOverview.cveHighCount }}}')
+    expect(preview).to_contain_text('"found": 1')
+
+
 def test_a_test_shows_request_and_answer_and_a_secret_is_rotated(page: Page, make: Make, receiver: Receiver) -> None:
     receiver.answer(200, 500)
     page.goto(make(url=receiver.url))
