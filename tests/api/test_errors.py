@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from app.traceparent import trace_id_of
 from app.authentication import Authenticator
 from app.errors import DatabaseUnavailable
 from app.models import Counter, User, Webhook, database
 from app.services import Services
+from app.traceparent import trace_id_of
 from app.web import create_app
 from tests.api.conftest import NEW, Api, platform
 from tests.api.test_publish import EVENT
