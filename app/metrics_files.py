@@ -7,12 +7,16 @@ processes at once. Where nobody lives any more, whoever comes first begins anew.
 
 import fcntl
 import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+RESERVED = 512 * 1024  # bytes of each file; all that is counted takes less than half of it
+
 _DOOR = "directory.lock"
+_KINDS = ("counter", "histogram", "gauge_livesum")  # what prometheus_client names its files after
 _LOCKS = "*-*.lock"
 
 
@@ -28,6 +32,7 @@ class Slot:
                     stale.unlink()
             self.name, self._lock = self._take(role)
             _forget_gauges(self.directory, self.name)
+            self._reserve()
 
     def _take(self, role: str) -> tuple[str, IO[str]]:
         for number in itertools.count():
@@ -37,6 +42,12 @@ class Slot:
                 return name, lock
             lock.close()
         raise AssertionError
+
+    def _reserve(self) -> None:
+        """Have the disk keep room for the files: one that is full would end the process when it counts (SIGBUS)."""
+        for kind in _KINDS:
+            with (self.directory / f"{kind}_{self.name}.db").open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVED)
 
     def drop_dead(self) -> None:
         """Remove what processes that have ended said of their present."""

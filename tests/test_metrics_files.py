@@ -4,17 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from app.metrics_files import Slot
+from app.metrics_files import RESERVED, Slot
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "a" / "metrics"
-
-
-def leave(directory: Path, *names: str) -> None:
-    for name in names:
-        (directory / name).write_bytes(b"")
 
 
 def files(directory: Path) -> set[str]:
@@ -33,21 +28,31 @@ def test_each_process_has_a_place_of_its_own_and_who_comes_next_takes_the_free_o
 
 def test_counters_of_a_place_outlast_its_process_and_its_present_does_not(directory: Path) -> None:
     staying, ending = Slot(directory, "web"), Slot(directory, "worker")
-    leave(directory, "counter_worker-0.db", "gauge_livesum_worker-0.db", "gauge_livesum_web-0.db")
+    web = {"counter_web-0.db", "gauge_livesum_web-0.db", "histogram_web-0.db"}
+    worker = {"counter_worker-0.db", "gauge_livesum_worker-0.db", "histogram_worker-0.db"}
+    (directory / "counter_worker-0.db").write_bytes(b"counted")
     staying.drop_dead()
-    assert files(directory) == {"counter_worker-0.db", "gauge_livesum_worker-0.db", "gauge_livesum_web-0.db"}
+    assert files(directory) == web | worker
     ending._lock.close()  # as the kernel does for a process that was killed
     staying.drop_dead()
-    assert files(directory) == {"counter_worker-0.db", "gauge_livesum_web-0.db"}
+    assert files(directory) == web | worker - {"gauge_livesum_worker-0.db"}
     taken_over = Slot(directory, "worker")
-    assert (taken_over.name, files(directory)) == ("worker-0", {"counter_worker-0.db", "gauge_livesum_web-0.db"})
+    assert taken_over.name == "worker-0"
+    assert (directory / "counter_worker-0.db").read_bytes().startswith(b"counted")
     for slot in staying, taken_over:
         slot.release()
 
 
+def test_the_disk_keeps_room_for_what_will_be_counted(directory: Path) -> None:
+    slot = Slot(directory, "web")
+    assert all((directory / name).stat().st_blocks * 512 >= RESERVED for name in files(directory))
+    slot.release()
+
+
 def test_where_nobody_lives_any_more_all_begins_anew(directory: Path) -> None:
     Slot(directory, "web").release()
-    leave(directory, "counter_web-0.db", "histogram_worker-3.db")
+    for name in "counter_web-0.db", "histogram_worker-3.db":
+        (directory / name).write_bytes(b"counted")
     slot = Slot(directory, "worker")
-    assert files(directory) == set()
+    assert files(directory) == {"counter_worker-0.db", "gauge_livesum_worker-0.db", "histogram_worker-0.db"}
     slot.release()
