@@ -21,6 +21,7 @@ from workers.serve import refuse_taken_port
 from workers.signals import on_ending
 
 BACKLOG = 1_024
+ENDING_S = 10  # then whoever does not take his answer is left: nothing that was accepted hangs on it
 
 
 def serve_web(settings: Settings) -> None:
@@ -37,6 +38,7 @@ def serve_web(settings: Settings) -> None:
         backlog=BACKLOG,
         websockets=False,
         respawn_failed_workers=True,
+        workers_kill_timeout=ENDING_S,
         log_level=LogLevels.error,
         log_dictconfig=GRANIAN,
     )
