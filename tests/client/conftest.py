@@ -8,6 +8,7 @@ from hookline_client import Client, Retry
 from scripts import backends
 from tests import server as real
 from tests.client.scripted import Server, serving
+from tests.redis_server import redis_server
 
 QUICK = Retry(first_pause_s=0.001)
 
@@ -25,9 +26,16 @@ def client(server: Server) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, redis_here: backends.Running) -> Iterator[real.Server]:
+def queue() -> Iterator[backends.Running]:
+    """A Redis of the service's own: it takes whatever is put there."""
+    with redis_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, queue: backends.Running) -> Iterator[real.Server]:
     """`hookline serve`, which takes events from Redis too."""
-    with real.serving(tmp_path_factory.mktemp("service") / "data", REDIS_URL=redis_here.url) as running:
+    with real.serving(tmp_path_factory.mktemp("service") / "data", REDIS_URL=queue.url) as running:
         yield running
 
 

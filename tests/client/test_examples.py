@@ -155,7 +155,7 @@ def test_an_app_in_flask_publishes_what_it_is_given(full: Environment, service: 
 
 @pytest.mark.parametrize("example", ["producer_dramatiq.py", "producer_redis.py"])
 def test_producers_on_redis_publish(
-    full: Environment, service: Server, caller: Client, redis_here: backends.Running, example: str
+    full: Environment, service: Server, caller: Client, queue: backends.Running, example: str
 ) -> None:
-    full.run(example, f"/{example}", REDIS_URL=redis_here.url)
+    full.run(example, f"/{example}", REDIS_URL=queue.url)
     eventually(lambda: caller.events(project_id="shop", resource_key=f"/{example}").records)
