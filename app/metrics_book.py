@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from app.failure_reasons import REASONS, reason_of
 from app.ids import time_of
 from app.metrics_files import Slot
-from app.models import ERROR
+from app.models import ERROR, SUCCESS
 
 if TYPE_CHECKING:
     from app.attempts import Attempt
@@ -26,6 +26,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 TASKS = ("swept", "fed", "recovered", "resent")
 PRUNED = ("logs", "events", "webhooks")
 UNMATCHED = "unmatched"
+_SUCCEEDED = (SUCCESS, REASONS[SUCCESS][0])
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -34,14 +35,18 @@ SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 class BatchHistogram(Histogram):
-    """A histogram that takes many values at once: each costs a look at the bounds, and each bucket hit one addition."""
+    """A histogram of seconds that takes many values at once: equal ones cost one look at the bounds, and each bucket
+    that is hit one addition."""
 
-    def observe_many(self, seen: Sequence[float]) -> None:
-        """Add all of `seen`."""
-        if not seen:
+    def observe_many(self, seen_ms: Sequence[int]) -> None:
+        """Add all of `seen_ms`, which are milliseconds."""
+        if not seen_ms:
             return
-        self._sum.inc(sum(seen))
-        for bucket, number in Tally([bisect_left(self._upper_bounds, value) for value in seen]).items():
+        self._sum.inc(sum(seen_ms) / 1000)
+        buckets: Tally[int] = Tally()
+        for value_ms, number in Tally(seen_ms).items():
+            buckets[bisect_left(self._upper_bounds, value_ms / 1000)] += number
+        for bucket, number in buckets.items():
             self._buckets[bucket].inc(number)
 
 
@@ -143,16 +148,18 @@ class Book:
     def attempted(self, attempts: "Sequence[Attempt]") -> None:
         """See app.metrics."""
         self._record_commits.observe(len(attempts))
-        self._tally((a.status, reason_of(a.status, a.response_status, a.error)) for a in attempts)
+        failed = [attempt for attempt in attempts if attempt.status != SUCCESS]
+        if len(failed) < len(attempts):
+            self._attempts[_SUCCEEDED].inc(len(attempts) - len(failed))
+        if failed:
+            self._tally((a.status, reason_of(a.status, a.response_status, a.error)) for a in failed)
+            given_up = sum([attempt.next_attempt_at is None for attempt in failed])
+            if given_up:
+                self._given_up.inc(given_up)
         sent = [(attempt.due, attempt.started_at, attempt.ended_at) for attempt in attempts if attempt.status != ERROR]
-        self._duration.observe_many([(ended - started) / 1000 for _, started, ended in sent])
+        self._duration.observe_many([ended - started for _, started, ended in sent])
         # A delivery's id is stamped with the time at which it was made. Clocks of machines may differ a little.
-        self._delay.observe_many(
-            [max(0, started - time_of(due.id)) / 1000 for due, started, _ in sent if not due.attempt]
-        )
-        given_up = sum([attempt.has_failed and attempt.next_attempt_at is None for attempt in attempts])
-        if given_up:
-            self._given_up.inc(given_up)
+        self._delay.observe_many([max(0, started - time_of(due.id)) for due, started, _ in sent if not due.attempt])
 
     def attempted_by_hand(self, status: str, outcome: "Outcome | None") -> None:
         """See app.metrics."""
