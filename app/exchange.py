@@ -30,11 +30,8 @@ _PROXY_WANTS_CREDENTIALS = 407
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A POST to send. `timeout_ms` covers DNS, connect, TLS, request, headers and body.
-
-    `client_certificate` is PEM: the certificate, those that lead to its authority, and the unencrypted key.
-    `traceparent` names the span of the attempt, see app.tracing.
-    """
+    """A POST to send. `timeout_ms` covers DNS, connect, TLS, request, headers and body. `client_certificate` is PEM:
+    the certificate, those that lead to its authority, and the unencrypted key. `traceparent` is the attempt's."""
 
     url: str
     headers: dict[str, str]

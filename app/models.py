@@ -1,17 +1,12 @@
 """The tables. All times are integer milliseconds UTC; ids are UUIDv7 as 32 hexadecimal digits."""
 
-from peewee import (
-    BigIntegerField,
-    BooleanField,
-    CharField,
-    CompositeKey,
-    DatabaseProxy,
-    IntegerField,
-    Model,
-    TextField,
-)
+from peewee import BigIntegerField, BooleanField, CharField, CompositeKey, IntegerField, TextField
 
-database = DatabaseProxy()
+from app.account_models import AccessKey as AccessKey
+from app.account_models import Grant as Grant
+from app.account_models import User as User
+from app.table import Table as Table
+from app.table import database as database
 
 # States of a delivery: owed; owed, and its webhook can't be sent to now; owed, and not yet its turn; given up.
 PENDING = "PENDING"
@@ -22,12 +17,6 @@ DEAD = "DEAD"
 SUCCESS = "SUCCESS"
 FAIL = "FAIL"
 ERROR = "ERROR"
-
-
-class Table(Model):  # type: ignore[misc]  # peewee carries no type information
-    class Meta:
-        database = database
-        legacy_table_names = False
 
 
 class Webhook(Table):
@@ -227,41 +216,6 @@ class RunningProcess(Table):
     version = CharField(max_length=32)
     started_at = BigIntegerField()
     seen_at = BigIntegerField(index=True)  # by the database's clock
-
-
-class User(Table):
-    """Someone who may call the API. The name is the id."""
-
-    id = CharField(max_length=128, primary_key=True)
-    password_hash = CharField(max_length=255)  # argon2id
-    admin = BooleanField(default=False)
-    created_at = BigIntegerField()
-
-    class Meta:
-        table_name = "user_account"  # "user" is a reserved word in PostgreSQL
-
-
-class Grant(Table):
-    """MANAGE for a user on a project (`repo_name` is "") or on one repository of it."""
-
-    user_id = CharField(max_length=128)
-    project_id = CharField(max_length=128)
-    repo_name = CharField(max_length=128, default="")
-    created_at = BigIntegerField()
-
-    class Meta:
-        table_name = "user_grant"
-        indexes = ((("user_id", "project_id", "repo_name"), True),)
-
-
-class AccessKey(Table):
-    """A platform's key pair (contract §2). The secret has 256 random bits, so a plain SHA-256 of it is kept."""
-
-    access_key = CharField(max_length=32, primary_key=True)
-    secret_hash = CharField(max_length=64)
-    app = CharField(max_length=128)
-    scopes = TextField()  # JSON list
-    created_at = BigIntegerField()
 
 
 class Counter(Table):
