@@ -10,6 +10,7 @@ from flask import Flask
 
 from app.accounts import grant, password_fits
 from app.api.context import EXTENSION, Context
+from app.authentication import Authenticator
 from app.models import AccessKey, Grant, Lease, RunningProcess, User
 from app.redis_broker import RedisBroker
 from app.redis_url import parse_redis_url
@@ -30,6 +31,12 @@ WRITES = (
 )
 HOSTILE = "<b>&\"'/../?x=1#%2f שלום"
 NEW = "a newer password"
+
+
+@pytest.fixture(scope="module")
+def authenticator() -> Authenticator:
+    """One that no other tests share: for a minute it remembers who was an administrator here."""
+    return Authenticator()
 
 
 def rows(page: BeautifulSoup) -> list[str]:
