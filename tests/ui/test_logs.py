@@ -234,7 +234,7 @@ def test_an_error_shows_the_raw_event_and_no_command(pages: Pages, mine: str) ->
     event("e", payload='{"type":"NODE_CREATED"}', error="data.node is missing")
     log_id = log(mine, "e", "d", status=ERROR, response_status=None, error="the payload could not be built")
     main = text_of(pages.visit(f"/logs/{log_id}").main)
-    assert "This is the event as it came." in main
+    assert "This is what it was to be built from." in main
     assert "No request was made." in main
     assert "curl" not in main
 
