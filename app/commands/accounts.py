@@ -1,5 +1,6 @@
 """`hookline user`: users, in the database itself; so it works before there is one, and while no server runs."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from app.commands.arguments import confirm, yes_option
 from app.commands.lazy import Lazy, lazy_group
 from app.commands.options import data_option, open_database, password_from
 from app.commands.output import Columns, json_option, print_fields, print_json, print_table, say
+from app.commands.pages import every
 from app.dates import to_iso
 from app.errors import OperatorError
 from app.user_admin import Place, UserRow
@@ -95,14 +97,9 @@ def revoke(settings: Settings, name: str, place: str) -> None:
 @click.pass_obj
 def list_(settings: Settings, text: str, as_json: bool) -> None:
     """List users, or those with TEXT in the name."""
-    rows, after = [], ""
     with open_database(settings):
-        while True:
-            page = user_admin.page_of_users(text, after, PAGE)
-            rows += [_record(row, settings) for row in page.users]
-            if page.following is None:
-                break
-            after = page.following
+        found = every(lambda after: user_admin.page_of_users(text, after, PAGE), "")
+        rows = [_record(row, settings) for row in found]
     if as_json:
         print_json(rows)
     elif rows:
@@ -181,14 +178,12 @@ def _record(row: UserRow, settings: Settings) -> dict[str, Any]:
     return {"name": row.name, "admin": row.admin, "grants": row.grants, "createdDate": created}
 
 
-def _places_of(name: str) -> list[Place]:
-    found, after = [], ("", "")
-    while True:
+def _places_of(name: str) -> Iterator[Place]:
+    def page(after: tuple[str, str]) -> tuple[list[Place], tuple[str, str] | None]:
         places, last = user_admin.places_of(name, after, PAGE)
-        found += places
-        if last is None:
-            return found
-        after = (last.project_id, last.repo_name)
+        return places, None if last is None else (last.project_id, last.repo_name)
+
+    return every(page, ("", ""))
 
 
 def _name_of(place: Place) -> str:

@@ -10,6 +10,7 @@ from app.commands.arguments import confirm, yes_option
 from app.commands.lazy import Lazy, lazy_group
 from app.commands.options import data_option, open_database
 from app.commands.output import Columns, json_option, print_json, print_table, say
+from app.commands.pages import every
 from app.dates import to_iso
 from app.errors import OperatorError
 from config.settings import Settings
@@ -58,14 +59,8 @@ def create_key(settings: Settings, app: str, scopes: Sequence[str], as_json: boo
 @click.pass_obj
 def list_(settings: Settings, as_json: bool) -> None:
     """List access keys, by platform. Their secret keys are kept nowhere."""
-    found, after = [], ""
     with open_database(settings):
-        while True:
-            page, following = user_admin.page_of_keys(after, PAGE)
-            found += page
-            if following is None:
-                break
-            after = following
+        found = list(every(lambda after: user_admin.page_of_keys(after, PAGE), ""))
     rows = [
         {
             "accessKey": row.access_key,
