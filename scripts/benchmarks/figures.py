@@ -227,12 +227,9 @@ def _line(figure: Figure, ours: Samples, naive: Samples) -> Line:
     if figure.part_of and value is not None:
         whole = _median_of(ours, *figure.part_of)
         value = value / whole if whole else None
-    return Line(
-        figure,
-        value,
-        _median_of(naive, *figure.naive) if figure.naive else None,
-        {name: statistics.median(sample.cpu[name] for sample in samples) for name in names},
-    )
+    plain = _median_of(naive, *figure.naive) if figure.naive else None
+    shares = {name: statistics.median(sample.cpu[name] for sample in samples) for name in names}
+    return Line(figure, value, plain, shares)
 
 
 def _median_of(samples: Samples, run: str, key: str) -> float | None:

@@ -159,3 +159,5 @@ def test_producers_on_redis_publish(
 ) -> None:
     full.run(example, f"/{example}", REDIS_URL=queue.url)
     eventually(lambda: caller.events(project_id="shop", resource_key=f"/{example}").records)
+    [found] = caller.events(project_id="shop", resource_key=f"/{example}")
+    assert (found.type, found.user_id) == ("NODE_CREATED", "ci-bot")

@@ -10,7 +10,7 @@ from app.commands.calling import DEFAULT_SERVER, Layer, Target, resolve
 from app.commands.profiles import Profile, Profiles
 from app.errors import OperatorError
 from tests.certificates import authority, issued, serving_with
-from tests.commands.conftest import Run, ok, one_line
+from tests.commands.conftest import Run, one_line, parsed
 from tests.server import PASSWORD, Server, free_port
 
 pytestmark = pytest.mark.sqlite_only
@@ -86,7 +86,7 @@ def test_a_wrong_password(run: Run) -> None:
 
 def test_the_password_of_standard_input(bare: Run, server: Server) -> None:
     options = ("--server", f"http://127.0.0.1:{server.port}", "--user", "admin", "--password-stdin")
-    ok(bare("webhook", "list", *options, stdin=PASSWORD + "\n"))
+    assert parsed(bare("webhook", "list", *options, "--json", stdin=PASSWORD + "\n")) == []
 
 
 def test_an_address_that_is_none_and_one_where_nothing_listens(run: Run) -> None:

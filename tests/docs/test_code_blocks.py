@@ -63,12 +63,14 @@ def test_every_code_block_says_what_it_is() -> None:
 def test_what_is_not_run_is_well_formed(page: str, block: Block) -> None:
     read = {"json": json.loads, "yaml": lambda text: list(yaml.safe_load_all(text)), "toml": tomllib.loads}
     if block.language == "ini":
-        configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="]).read_string(block.text)
+        read_ini = configparser.ConfigParser(strict=False, interpolation=None, delimiters=["="])
+        read_ini.read_string(block.text)
+        assert all(read_ini[section] for section in read_ini.sections())
     elif block.language == "json":
         for document in re.split(r"\n\s*\n", block.text.strip()):
-            json.loads(document)
+            assert json.loads(document) is not None
     else:
-        read[block.language](block.text)
+        assert read[block.language](block.text)
 
 
 @pytest.mark.slow
