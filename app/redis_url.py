@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
@@ -43,10 +43,7 @@ def parse_redis_url(raw: str) -> RedisUrl:
     scheme, _, _ = raw.partition("://")
     if scheme not in _SCHEMES or "://" not in raw:
         raise ValueError(f"it must begin with one of {', '.join(f'{name}://' for name in _SCHEMES)}")
-    try:
-        parts = urlsplit(raw)
-    except ValueError as error:
-        raise ValueError("its host is not usable") from error
+    parts = _parts(raw)
     if "#" in raw or "@" in parts.path + parts.query:
         raise ValueError(f"it has # or @ where none belongs; {_ENCODE}")
     userinfo, _, place = parts.netloc.rpartition("@")
@@ -60,6 +57,14 @@ def parse_redis_url(raw: str) -> RedisUrl:
     host, port = _address(place, REDIS_PORT)
     options |= {"host": host, "port": port, "db": _database(parts.path, options)}
     return RedisUrl(f"{scheme}://{place}{parts.path}", options | _tls(scheme))
+
+
+def _parts(raw: str) -> SplitResult:
+    """Split as RFC 3986, appendix B does. Some versions of `urlsplit` take brackets for those of one host."""
+    scheme, _, rest = raw.partition("://")
+    hierarchy, _, query = rest.partition("?")
+    netloc, slash, path = hierarchy.partition("/")
+    return SplitResult(scheme, netloc, slash + path, query, "")
 
 
 def _socket(parts: SplitResult, place: str, options: dict[str, Any]) -> RedisUrl:
